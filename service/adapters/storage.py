@@ -1,0 +1,81 @@
+"""What Latentmill needs of object storage, and the choice of who gives it."""
+
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import BinaryIO, Protocol
+from urllib.parse import unquote, urlsplit
+
+from service.contract.errors import ObjectExists
+from service.contract.settings import Settings
+from service.contract.value import Value
+
+
+class StoredObject(Value):
+    """One object as a listing or a head request tells it; listings leave `metadata` empty."""
+
+    key: str
+    size_bytes: int
+    modified_at: datetime
+    metadata: Mapping[str, str] = {}
+
+
+class Storage(Protocol):
+    """Keys to bytes, strongly consistent. Every method raises StorageUnavailable when the store does not answer."""
+
+    def put(self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None) -> None:
+        """Write the object whole or not at all, over any object of that key."""
+
+    def create(self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None) -> None:
+        """Write the object only if the key is free: of any number of writers one wins. Raises ObjectExists."""
+
+    def get(self, key: str) -> bytes:
+        """The object's bytes. Raises ObjectMissing."""
+
+    def open(self, key: str) -> BinaryIO:
+        """The object as a stream that the caller closes. Raises ObjectMissing."""
+
+    def head(self, key: str) -> StoredObject:
+        """Size, age and metadata. Raises ObjectMissing."""
+
+    def list(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
+        """Objects whose key starts with `prefix` and sorts behind `after`, in the order of their keys."""
+
+    def delete(self, key: str) -> None:
+        """Remove the object; a missing one is no error."""
+
+    def sign(self, key: str, *, expires_s: int, filename: str) -> str | None:
+        """A URL that reads this one object for a while; None when the store cannot sign."""
+
+    def check(self) -> None:
+        """Ask for an answer. Raises StorageUnavailable saying which store, where, and what to set."""
+
+
+def open_storage(settings: Settings) -> Storage:
+    """The storage that `LATENTMILL_STORAGE_URL` names."""
+    parts = urlsplit(settings.storage_url)
+    if parts.scheme == "file":
+        from service.adapters.storage_folder import FolderStorage
+
+        return FolderStorage(unquote(parts.path))
+    from service.adapters.storage_s3 import S3Storage
+
+    return S3Storage(bucket=parts.netloc, prefix=parts.path.strip("/"), settings=settings)
+
+
+def exists(storage: Storage, key: str) -> bool:
+    from service.contract.errors import ObjectMissing
+
+    try:
+        storage.head(key)
+    except ObjectMissing:
+        return False
+    return True
+
+
+def create_or_keep(storage: Storage, key: str, data: bytes) -> bytes:
+    """Create the object, or read what another writer created first: the bytes that stand, either way."""
+    try:
+        storage.create(key, data)
+    except ObjectExists:
+        return storage.get(key)
+    return data

@@ -1,0 +1,115 @@
+"""Every error that crosses a module boundary; one class per decision a caller can take, its docstring the message."""
+
+from dataclasses import dataclass
+
+
+class LatentmillError(Exception):
+    """Something in Latentmill went wrong."""
+
+    def __init__(self, detail: str = "") -> None:
+        self.detail = detail or (type(self).__doc__ or "").strip()
+        super().__init__(self.detail)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One thing wrong with a request: where (RFC 6901 JSON pointer) and what to do about it."""
+
+    pointer: str
+    detail: str
+
+
+class RequestInvalid(LatentmillError):
+    """The request has faults; none of it was accepted."""
+
+    def __init__(self, faults: list[Fault]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("; ".join(f"{fault.pointer or '/'}: {fault.detail}" for fault in faults))
+
+
+class IdempotencyConflict(LatentmillError):
+    """This Idempotency-Key was used with another body; use a new key for a new request."""
+
+
+class UnknownJob(LatentmillError):
+    """No such job."""
+
+
+class UnknownDecoder(LatentmillError):
+    """No such decoder."""
+
+
+class UnknownShard(LatentmillError):
+    """The job has no shard with this index."""
+
+
+class JobUnfinished(LatentmillError):
+    """The job has not completed yet; wait until its status is terminal."""
+
+
+class JobNotCancellable(LatentmillError):
+    """The job is past the point where it can be cancelled."""
+
+
+class NothingToRepair(LatentmillError):
+    """Only a completed job can be repaired."""
+
+
+class ShardNotStored(LatentmillError):
+    """The shard is not stored yet; ask again when the job has moved on."""
+
+
+class ShardExpired(LatentmillError):
+    """The shard was stored and is gone; POST the job's repair link to make the same bytes again."""
+
+
+class TooManyJobs(LatentmillError):
+    """Too many jobs are active; wait for one to finish."""
+
+    retry_after_s = 5
+
+
+class Unavailable(LatentmillError):
+    """A service that this one needs does not answer; nothing was accepted."""
+
+    retry_after_s = 5
+
+
+class StorageUnavailable(Unavailable):
+    """Object storage does not answer."""
+
+
+class LedgerUnavailable(Unavailable):
+    """Redis does not answer."""
+
+
+class ObjectMissing(LatentmillError):
+    """No object has this key."""
+
+
+class ObjectExists(LatentmillError):
+    """An object with this key exists already."""
+
+
+class DecoderRefused(LatentmillError):
+    """The decoder file does not keep the contract and was not loaded."""
+
+
+class ArchiveBroken(LatentmillError):
+    """The archive's bytes are not what its manifest says."""
+
+
+class SettingsInvalid(LatentmillError):
+    """A setting is wrong; nothing was started."""
+
+
+class StartRefused(LatentmillError):
+    """Something the process needs is missing; nothing was started."""
+
+
+class OutOfMemory(LatentmillError):
+    """The shard did not fit into memory; lower shard_size or the worker's concurrency."""
+
+
+class LeaseLost(LatentmillError):
+    """Another worker took the shard over, or the job no longer wants it."""

@@ -1,0 +1,87 @@
+"""The manifest: every shard of a completed job with its size, its checksums and the profile that made it."""
+
+from collections.abc import Mapping
+
+from pydantic import Field
+
+from service.contract.recipe import Recipe
+from service.contract.request import ResolvedRequest
+from service.contract.value import SHA256, Value, canonical_json, sha256_hex
+
+
+class Profile(Value):
+    """What, beside the recipe, can change a byte. Same profile, same bytes; else pixels within 1 grey level.
+
+    `device` is the class of machine (instruction set, or GPU model), not the machine.
+    """
+
+    decoder: str = Field(pattern=SHA256)
+    onnxruntime: str
+    provider: str
+    device: str
+    encoder: str
+
+    @property
+    def id(self) -> str:
+        return sha256_hex(canonical_json(self.model_dump(mode="json")))[:16]
+
+
+class ShardRecord(Value):
+    """What is known of one stored shard.
+
+    `sha256` is of the object's bytes, `pixels_sha256` of the raw uint8 pixels in index order.
+    """
+
+    samples: int = Field(ge=1)
+    size_bytes: int = Field(ge=1)
+    sha256: str = Field(pattern=SHA256)
+    pixels_sha256: str = Field(pattern=SHA256)
+    profile: Profile
+
+    def to_metadata(self) -> dict[str, str]:
+        """As object metadata: short ASCII strings, so that every store keeps them."""
+        return {
+            "samples": str(self.samples),
+            "sha256": self.sha256,
+            "pixels-sha256": self.pixels_sha256,
+            "profile": canonical_json(self.profile.model_dump(mode="json")).decode(),
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], *, size_bytes: int) -> "ShardRecord":
+        """Raises ValueError (KeyError for a missing field) for metadata that no worker of ours wrote."""
+        return cls(
+            samples=int(metadata["samples"]),
+            size_bytes=size_bytes,
+            sha256=metadata["sha256"],
+            pixels_sha256=metadata["pixels-sha256"],
+            profile=Profile.model_validate_json(metadata["profile"]),
+        )
+
+
+class ManifestShard(Value):
+    """One line of the manifest: samples `start` … `stop` - 1 lie in the object `key`."""
+
+    index: int
+    start: int
+    stop: int
+    key: str
+    size_bytes: int
+    sha256: str = Field(pattern=SHA256)
+    pixels_sha256: str = Field(pattern=SHA256)
+    profile: str
+
+
+class Manifest(Value):
+    """`manifest.json`. With the decoder it is enough to verify, repair or make the job again.
+
+    `profiles` maps each shard's `profile` to what it stands for.
+    """
+
+    id: str
+    request: ResolvedRequest
+    recipe: Recipe
+    recipe_digest: str = Field(pattern=SHA256)
+    size_bytes: int
+    profiles: dict[str, Profile]
+    shards: tuple[ManifestShard, ...] = Field(strict=False)

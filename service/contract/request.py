@@ -1,0 +1,204 @@
+"""What a client may ask for: the body as given, checked on its own, and as resolved against a decoder card."""
+
+import re
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator
+
+from service.contract.card import DECODER_NAME, DecoderCard, Label
+from service.contract.errors import Fault, RequestInvalid
+from service.contract.recipe import MAX_SEED, Compression, Format, Recipe
+from service.contract.shard import (
+    BLOCK,
+    DEFAULT_SHARD_BYTES,
+    MAX_SHARD_SIZE,
+    default_shard_size,
+    shard_count,
+)
+from service.contract.value import SHA256, Moment, Value
+
+#: A server draws seeds below this, so that a JavaScript client reads them without loss.
+DRAWN_SEED_LIMIT = 2**53
+
+JOB_ID = r"^[A-Za-z0-9_-]{8,64}$"
+
+
+def _thousandths(temperature: float) -> float:
+    if abs(temperature * 1000 - round(temperature * 1000)) > 1e-6:
+        raise ValueError("temperature has at most three decimals")
+    return temperature
+
+
+def _seed_in_range(seed: int | str) -> int:
+    value = int(seed)
+    if value > MAX_SEED:
+        raise ValueError(f"seed is at most {MAX_SEED}")
+    return value
+
+
+#: An integer, or its decimal string for clients whose numbers end at 2**53.
+Seed = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")],
+    AfterValidator(_seed_in_range),
+]
+
+
+class JobRequest(Value):
+    """The body of `POST /v1/jobs`.
+
+    `decoder` may be pinned as `name@digest`. `label` may be the JSON integer where the label is a decimal number.
+    """
+
+    decoder: str = Field(pattern=rf"{DECODER_NAME[:-1]}(@[0-9a-f]{{64}})?$", examples=["mnist"])
+    label: Annotated[int, Field(ge=0)] | str | None = Field(default=None, examples=[3])
+    count: int = Field(ge=1, examples=[1000])
+    seed: Seed | None = Field(default=None, examples=[42])
+    format: Format = Field(default=Format.ZIP, strict=False)
+    temperature: Annotated[float, AfterValidator(_thousandths)] = Field(default=1.0, ge=0.001, le=2)
+    compression: Compression = Field(default=Compression.FAST, strict=False)
+    shard_size: int | None = Field(default=None, ge=BLOCK, le=MAX_SHARD_SIZE, multiple_of=BLOCK)
+
+    @field_validator("label")
+    @classmethod
+    def _label_as_string(cls, label: int | str | None) -> str | None:
+        return None if label is None else str(label)
+
+    @property
+    def decoder_name(self) -> str:
+        return self.decoder.partition("@")[0]
+
+    @property
+    def decoder_digest(self) -> str | None:
+        return self.decoder.partition("@")[2] or None
+
+
+class ResolvedRequest(Value):
+    """A request with every default filled in and the decoder pinned: all that a worker needs to know."""
+
+    decoder: str = Field(pattern=DECODER_NAME)
+    digest: str = Field(pattern=SHA256)
+    label: Label | None
+    count: int = Field(ge=1)
+    seed: int = Field(ge=0, le=MAX_SEED)
+    temperature_milli: int
+    format: Format = Field(strict=False)
+    compression: Compression = Field(strict=False)
+    shard_size: int
+
+    @property
+    def shards(self) -> int:
+        return shard_count(self.count, self.shard_size)
+
+    @property
+    def recipe(self) -> Recipe:
+        return Recipe(
+            decoder=self.digest,
+            label=self.label,
+            seed=self.seed,
+            temperature_milli=self.temperature_milli,
+            format=self.format,
+            compression=self.compression,
+            shard_size=self.shard_size,
+        )
+
+
+class AcceptedRequest(Value):
+    """`request.json`: the proof that a job was accepted. `resolved` is None for a body that was refused in a task."""
+
+    id: str = Field(pattern=JOB_ID)
+    owner: str
+    given: Any
+    given_sha256: str = Field(pattern=SHA256)
+    resolved: ResolvedRequest | None
+    created_at: Moment = Field(strict=False)
+
+
+def parse_request(body: Any) -> JobRequest:
+    """Check a body on its own. Raises RequestInvalid with every fault at once."""
+    if not isinstance(body, dict):
+        raise RequestInvalid([Fault("", "the body is a JSON object")])
+    faults = _refused_fields(body)
+    try:
+        request = JobRequest.model_validate({k: v for k, v in body.items() if k not in _LATER})
+    except ValidationError as error:
+        raise RequestInvalid(faults + faults_of(error)) from error
+    if faults:
+        raise RequestInvalid(faults)
+    return request
+
+
+_LATER = {"labels": "label mixes are not served yet; send one job per label with `label` and `count`"}
+
+
+def _refused_fields(body: dict[str, Any]) -> list[Fault]:
+    faults = [Fault(f"/{name}", why) for name, why in _LATER.items() if name in body]
+    if "label" in body and "labels" in body:
+        faults.append(Fault("/label", "give either `label` or `labels`, not both"))
+    return faults
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Pydantic's errors as faults; the branches of a union are told as one."""
+    faults: dict[str, Fault] = {}
+    for item in error.errors(include_url=False, include_context=False):
+        field = [str(part) for part in item["loc"][:1]]
+        pointer = "".join("/" + _escaped(part) for part in field)
+        faults.setdefault(pointer, Fault(pointer, _plain(item["type"], item["msg"], pointer)))
+    return list(faults.values())
+
+
+def _escaped(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+def _plain(kind: str, message: str, pointer: str) -> str:
+    if kind == "extra_forbidden":
+        return "unknown field"
+    if kind == "missing":
+        return "required"
+    if pointer == "/seed":
+        return f"an integer from 0 to {MAX_SEED}, or its decimal string"
+    if pointer == "/label":
+        return "a label as a string, or its number"
+    return re.sub(r"^Value error, ", "", message)
+
+
+def label_faults(label: str | None, card: DecoderCard) -> list[Fault]:
+    """What is wrong with a label for one decoder, if anything."""
+    if not card.labels:
+        return [] if label is None else [Fault("/label", f"decoder {card.name} takes no label")]
+    if label is None:
+        return [Fault("/label", f"required: decoder {card.name} has the labels {_some(card.labels)}")]
+    if label not in card.labels:
+        return [Fault("/label", f"decoder {card.name} has no label {label[:64]!r}, only {_some(card.labels)}")]
+    return []
+
+
+def _some(labels: tuple[str, ...]) -> str:
+    shown = ", ".join(labels[:20])
+    return shown if len(labels) <= 20 else f"{shown}, … ({len(labels)} in all)"
+
+
+def shard_size_faults(request: JobRequest, card: DecoderCard) -> list[Fault]:
+    """A given shard_size keeps raw pixels within the memory that a worker sets aside for one shard."""
+    most = max(BLOCK, DEFAULT_SHARD_BYTES // card.image.size_bytes // BLOCK * BLOCK)
+    if request.shard_size is None or request.shard_size <= most:
+        return []
+    return [Fault("/shard_size", f"at most {most} for images of {card.image.size_bytes} bytes")]
+
+
+def resolve(request: JobRequest, card: DecoderCard, *, drawn_seed: int) -> ResolvedRequest:
+    """Fill in what the request left out. The caller has checked the faults above."""
+    assert request.label is None or isinstance(request.label, str)
+    return ResolvedRequest(
+        decoder=card.name,
+        digest=card.digest,
+        label=request.label,
+        count=request.count,
+        seed=drawn_seed if request.seed is None else int(request.seed),
+        temperature_milli=round(request.temperature * 1000),
+        format=request.format,
+        compression=request.compression,
+        shard_size=request.shard_size or default_shard_size(card.image.size_bytes),
+    )
+

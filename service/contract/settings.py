@@ -1,0 +1,130 @@
+"""The only reader of the environment: one frozen class per role, every field `LATENTMILL_<NAME>`."""
+
+from pathlib import Path
+from typing import Literal, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.contract.errors import SettingsInvalid
+
+
+class Settings(BaseSettings):
+    """What every role needs: where Redis and storage are."""
+
+    model_config = SettingsConfigDict(env_prefix="LATENTMILL_", frozen=True, extra="ignore")
+
+    redis_url: SecretStr = Field(
+        SecretStr("redis://127.0.0.1:6379/0"),
+        description="Redis or Valkey 6.2 or later; `rediss://` for TLS. Broker and ledger share it.",
+    )
+    storage_url: str = Field(
+        "file:///var/lib/latentmill",
+        description="`file:///absolute/path` or `s3://bucket/prefix`. Holds the truth of every job.",
+    )
+    storage_conditional: Literal["on", "off"] = Field(
+        "on",
+        description="`off` runs on a store without atomic conditional create; outcomes then rest on Redis.",
+    )
+    s3_endpoint_url: str | None = Field(
+        None, description="S3 endpoint that this process talks to; unset for AWS."
+    )
+    s3_public_endpoint_url: str | None = Field(
+        None, description="S3 endpoint put into signed URLs, when clients reach the store by another address."
+    )
+    s3_region: str = Field("us-east-1", description="Region used in signatures.")
+    s3_addressing_style: Literal["auto", "path", "virtual"] = Field(
+        "auto", description="`path` for most stores other than AWS; `auto` picks it when an endpoint is set."
+    )
+    s3_access_key_id: SecretStr | None = Field(
+        None, description="Access key; unset to use the machine's own AWS credentials."
+    )
+    s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
+    lease_s: float = Field(20.0, gt=0, description="Seconds after which a silent worker's shard is handed on.")
+    queue_lease_s: float = Field(
+        30.0, gt=0, description="Seconds a sent, not yet begun shard is waited for; doubles up to 5 minutes."
+    )
+    max_attempts: int = Field(5, ge=1, description="Tries at one shard before its job fails.")
+    ledger_ttl_s: float = Field(
+        86_400.0, gt=0, description="Seconds a finished job stays in Redis; afterwards storage answers for it."
+    )
+    log_format: Literal["text", "json"] = Field("text", description="`json` for machines.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+
+    @field_validator("storage_url")
+    @classmethod
+    def _known_storage(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+            return url
+        if parts.scheme == "s3" and parts.netloc:
+            return url
+        raise ValueError("a storage URL is file:///absolute/path or s3://bucket/prefix")
+
+
+class ApiSettings(Settings):
+    """The HTTP API."""
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
+    allow_anonymous: bool = Field(
+        False, description="Answer without API keys on an address other than loopback. Compose sets it."
+    )
+    max_body_bytes: int = Field(64 * 1024, ge=1024, description="Largest request body.")
+    max_count: int = Field(100_000_000, ge=1, description="Most samples one job may ask for.")
+    max_active_jobs: int = Field(10_000, ge=1, description="Most jobs one owner may have unfinished.")
+    signed_url_s: int = Field(900, ge=1, le=900, description="Seconds a signed download URL lives.")
+
+
+class WorkerSettings(Settings):
+    """A worker process."""
+
+    device: Literal["cpu", "cuda"] = Field(
+        "cpu", description="`cuda` refuses to start when ONNX Runtime silently fell back to the CPU."
+    )
+    slots: int = Field(1, ge=1, le=64, description="Shards this process runs at once (threads of one pool).")
+    decoder_threads: int = Field(
+        1, ge=1, le=256, description="ONNX Runtime threads per session; slots x threads = cores is a good start."
+    )
+    heartbeat_s: float = Field(0.75, gt=0, description="Seconds between lease renewals; bounds how late a cancel is seen.")
+    max_count: int = Field(100_000_000, ge=1, description="Most samples a job that arrives as a task may ask for.")
+    max_active_jobs: int = Field(10_000, ge=1, description="Most jobs one owner may have unfinished.")
+    shard_timeout_s: float = Field(
+        900.0, gt=0, description="Seconds without progress after which the process ends itself and is restarted."
+    )
+
+
+class SweepSettings(Settings):
+    """The sweep."""
+
+    sweep_interval_s: float = Field(1.0, gt=0, description="Seconds between looks for work that stopped moving.")
+    rebuild_interval_s: float = Field(30.0, gt=0, description="Seconds between comparisons of storage and Redis.")
+
+
+class ClientSettings(BaseSettings):
+    """The command line, when it talks to a server."""
+
+    model_config = SettingsConfigDict(env_prefix="LATENTMILL_", frozen=True, extra="ignore")
+
+    url: str = Field("http://127.0.0.1:8000", description="The server that the command line talks to.")
+
+
+AnySettings = TypeVar("AnySettings", bound=BaseSettings)
+
+
+def load_settings(role: type[AnySettings], **overrides: object) -> AnySettings:
+    """Settings of a role from the environment. Raises SettingsInvalid naming every wrong variable."""
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return role(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        faults = [
+            f"LATENTMILL_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in error.errors(include_url=False, include_input=False)
+        ]
+        raise SettingsInvalid("; ".join(faults)) from error
+
+
+def default_data_dir() -> Path:
+    return Path.home() / ".local" / "share" / "latentmill"

@@ -1,0 +1,148 @@
+"""A decoder in memory: checked against its card, then run on the card's batch and on no other."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime
+
+from service.contract.card import IMAGE_OUTPUT, LABEL_INPUT, LATENT_INPUT, DecoderCard
+from service.contract.errors import DecoderRefused, StartRefused
+from service.contract.value import sha256_hex
+from workers.device import PROVIDERS
+from workers.latents import Latents
+
+Images = npt.NDArray[np.uint8]
+
+
+class Decoder:
+    """`(latents, label) -> images`, deterministic because every forward pass has the card's batch shape.
+
+    Raises DecoderRefused when the file is not the card's, is not ONNX, has another signature, or yields
+    another shape; StartRefused when ONNX Runtime did not give the asked device.
+    """
+
+    def __init__(self, onnx: bytes, card: DecoderCard, *, device: str = "cpu", threads: int = 1) -> None:
+        _check_digest(onnx, card)
+        self.card = card
+        self._session = _open_session(onnx, card, device=device, threads=threads)
+        _check_signature(self._session, card)
+        self._check_image()
+
+    def decode(self, latents: Latents, label: str | None) -> Images:
+        """Images of consecutive samples that start on a batch boundary.
+
+        `latents` float32 [n, latent_dim]; returns uint8 [n, H, W, C]. Rows past n in the last batch are zero.
+        """
+        batch, shape = self.card.batch_size, self.card.image
+        images = np.empty((len(latents), shape.height, shape.width, shape.channels), np.uint8)
+        for start in range(0, len(latents), batch):
+            rows = latents[start : start + batch]
+            images[start : start + len(rows)] = self._run(_padded(rows, batch), label)[: len(rows)]
+        return images
+
+    def _run(self, latents: Latents, label: str | None) -> Images:
+        inputs: dict[str, Any] = {LATENT_INPUT: latents}
+        if self.card.labels:
+            assert label is not None
+            inputs[LABEL_INPUT] = np.full(self.card.batch_size, self.card.label_id(label), np.int64)
+        (images,) = self._session.run([IMAGE_OUTPUT], inputs)
+        return images  # type: ignore[no-any-return]
+
+    def _check_image(self) -> None:
+        # Also the warm-up: the first run allocates and tunes.
+        card = self.card
+        label = card.labels[0] if card.labels else None
+        images = self._run(np.zeros((card.batch_size, card.latent_dim), np.float32), label)
+        wanted = (card.batch_size, card.image.height, card.image.width, card.image.channels)
+        if images.shape != wanted or images.dtype != np.uint8:
+            raise DecoderRefused(
+                f"decoder {card.name} yields {images.dtype} {list(images.shape)}, its card says uint8 {list(wanted)}"
+            )
+
+
+def _padded(rows: Latents, batch: int) -> Latents:
+    if len(rows) == batch:
+        return rows
+    full = np.zeros((batch, rows.shape[1]), np.float32)
+    full[: len(rows)] = rows
+    return full
+
+
+def _check_digest(onnx: bytes, card: DecoderCard) -> None:
+    digest = sha256_hex(onnx)
+    if digest != card.digest:
+        raise DecoderRefused(f"decoder {card.name} has sha256 {digest[:12]}…, its card says {card.digest[:12]}…")
+
+
+def _open_session(onnx: bytes, card: DecoderCard, *, device: str, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Idle threads must not spin: they would steal the core from the encoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    check_onnxruntime(device)
+    try:
+        session = onnxruntime.InferenceSession(onnx, options, providers=[PROVIDERS[device]])
+    except Exception as error:  # ONNX Runtime raises its own classes for each kind of bad file.
+        raise DecoderRefused(f"decoder {card.name} is not an ONNX file that loads: {_first_line(error)}") from error
+    # ONNX Runtime falls back to the CPU without an error; only the session tells.
+    if session.get_providers()[0] != PROVIDERS[device]:
+        raise StartRefused(
+            f"ONNX Runtime gave {session.get_providers()[0]} where LATENTMILL_DEVICE={device} was asked: "
+            "check the driver and that the `gpu` extra is installed"
+        )
+    return session
+
+
+def check_onnxruntime(device: str) -> None:
+    """Refuse an environment with both onnxruntime wheels; load CUDA's libraries where they are wanted."""
+    both = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
+    if len(both) == 2:
+        raise StartRefused(
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: uninstall both, then install one"
+        )
+    if device == "cuda":
+        onnxruntime.preload_dlls()
+
+
+def _installed(distribution: str) -> bool:
+    try:
+        version(distribution)
+    except PackageNotFoundError:
+        return False
+    return True
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0][:200]
+
+
+def _check_signature(session: onnxruntime.InferenceSession, card: DecoderCard) -> None:
+    inputs = {node.name: (node.type, list(node.shape)) for node in session.get_inputs()}
+    outputs = {node.name: (node.type, list(node.shape)) for node in session.get_outputs()}
+    image = card.image
+    wanted_inputs = {LATENT_INPUT: ("tensor(float)", [card.batch_size, card.latent_dim])}
+    if card.labels:
+        wanted_inputs[LABEL_INPUT] = ("tensor(int64)", [card.batch_size])
+    shape = [card.batch_size, image.height, image.width, image.channels]
+    wanted_outputs = {IMAGE_OUTPUT: ("tensor(uint8)", shape)}
+    if not (_agrees(inputs, wanted_inputs) and _agrees(outputs, wanted_outputs)):
+        raise DecoderRefused(
+            f"decoder {card.name} has {inputs} -> {outputs}, its card asks for {wanted_inputs} -> {wanted_outputs}"
+        )
+
+
+def _agrees(found: dict[str, tuple[str, list[Any]]], wanted: dict[str, tuple[str, list[int]]]) -> bool:
+    """Names and types are equal; a dynamic dimension (a name) fits any number."""
+    if {name: kind for name, (kind, _) in found.items()} != {name: kind for name, (kind, _) in wanted.items()}:
+        return False
+    return all(_fits(found[name][1], wanted[name][1]) for name in wanted)
+
+
+def _fits(found: list[Any], wanted: list[int]) -> bool:
+    return len(found) == len(wanted) and all(
+        not isinstance(have, int) or have == want for have, want in zip(found, wanted, strict=True)
+    )
