@@ -1,0 +1,1 @@
+"""The decoders that ship with Latentmill: a folder each, imported as `service.bundled_decoders`."""
