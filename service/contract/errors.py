@@ -113,3 +113,27 @@ class OutOfMemory(LatentmillError):
 
 class LeaseLost(LatentmillError):
     """Another worker took the shard over, or the job no longer wants it."""
+
+
+class JobFailed(LatentmillError):
+    """The job failed and made no archive; its `error` says why."""
+
+
+class JobCancelled(LatentmillError):
+    """The job was cancelled and made no archive."""
+
+
+class WaitTimedOut(LatentmillError):
+    """The job is not finished yet; it goes on, and waiting again is free."""
+
+
+class ServerUnreachable(Unavailable):
+    """No Latentmill server answers at this URL."""
+
+
+class AnswerUnexpected(LatentmillError):
+    """The server's answer is none that Latentmill gives; is this the right URL?"""
+
+
+class ChildDied(LatentmillError):
+    """A process of the one-machine stack keeps dying; everything was stopped."""

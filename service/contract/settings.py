@@ -1,5 +1,6 @@
 """The only reader of the environment: one frozen class per role, every field `LATENTMILL_<NAME>`."""
 
+import os
 from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
@@ -128,3 +129,8 @@ def load_settings(role: type[AnySettings], **overrides: object) -> AnySettings:
 
 def default_data_dir() -> Path:
     return Path.home() / ".local" / "share" / "latentmill"
+
+
+def child_environment(**settings: object) -> dict[str, str]:
+    """This process's environment with some `LATENTMILL_` settings over it, for a child to start with."""
+    return os.environ | {f"LATENTMILL_{name.upper()}": str(value) for name, value in settings.items()}
