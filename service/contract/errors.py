@@ -137,3 +137,19 @@ class AnswerUnexpected(LatentmillError):
 
 class ChildDied(LatentmillError):
     """A process of the one-machine stack keeps dying; everything was stopped."""
+
+
+class DataSetInvalid(LatentmillError):
+    """The training data cannot be used."""
+
+
+class TrainingDiverged(LatentmillError):
+    """The loss is no longer a number; nothing was written."""
+
+
+class CheckpointInvalid(LatentmillError):
+    """The checkpoint was not written by `latentmill train`."""
+
+
+class ExportFailed(LatentmillError):
+    """The exported decoder does not draw what the trained one draws; nothing was written."""
