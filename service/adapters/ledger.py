@@ -1,0 +1,271 @@
+"""The ledger: what moves about a job, in Redis. Every transition is one Lua script, so none is ever half done.
+
+Nothing here is the truth: storage decides (see `service/lifecycle`), and the ledger can be built again from it.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import redis
+
+from service.adapters.redis_client import answered
+from service.contract.job import Progress, Status
+from service.contract.manifest import ShardRecord
+from service.contract.request import ResolvedRequest
+
+_SCRIPTS = (
+    "admit withdraw create due claim begin extend release commit cancel reopen resolve forget heartbeat slots"
+).split()
+
+#: A reservation outlives any submit that still answers its client.
+RESERVATION_MS = 60_000
+#: A finisher that died is replaced after this.
+FINISHER_LEASE_MS = 10_000
+MAX_QUEUE_LEASE_MS = 300_000
+
+
+class Verdict(StrEnum):
+    """What a script decided; the words are the scripts' own."""
+
+    OK = "OK"
+    EXISTS = "EXISTS"
+    CREATED = "CREATED"
+    BUSY = "BUSY"
+    GONE = "GONE"
+    DONE = "DONE"
+    STOP = "STOP"
+    LOST = "LOST"
+    FAIL = "FAIL"
+    DUP = "DUP"
+    LAST = "LAST"
+    REOPENED = "REOPENED"
+    CONFLICT = "CONFLICT"
+
+
+class Claim(NamedTuple):
+    """Shards to send now; or, with an intent as `status`, a job to finish. `status` is None for an unknown job."""
+
+    status: Status | None
+    shards: list[int]
+
+
+class Begin(NamedTuple):
+    verdict: Verdict
+    request: ResolvedRequest | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One job as the ledger has it."""
+
+    owner: str
+    status: Status
+    request: ResolvedRequest
+    progress: Progress
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+
+
+class Ledger:
+    """Job state in Redis. Every method raises LedgerUnavailable when Redis does not answer.
+
+    `clock` gives milliseconds for tests with virtual time; by default the scripts ask the server, because
+    leases must not depend on a worker's clock.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        lease_s: float = 20.0,
+        queue_lease_s: float = 30.0,
+        max_attempts: int = 5,
+        ttl_s: float = 86_400.0,
+        clock: Callable[[], int | str] = lambda: "",
+    ) -> None:
+        self._redis, self._clock = client, clock
+        self._lease_ms, self._queue_lease_ms = int(lease_s * 1000), int(queue_lease_s * 1000)
+        self._max_attempts, self._ttl_ms = max_attempts, int(ttl_s * 1000)
+        self._scripts = {name: client.register_script(_source(name)) for name in _SCRIPTS}
+
+    def _run(self, script: str, job_id: str, *args: Any) -> Any:
+        with answered():
+            return self._scripts[script](args=[self._clock(), job_id, *args])
+
+    # -- a job's way in ------------------------------------------------------------------------------------------
+
+    def admit(self, job_id: str, *, owner: str, max_active: int) -> Verdict:
+        """OK (a place is reserved), EXISTS (a replay), or BUSY (the owner has too many active jobs)."""
+        return Verdict(self._run("admit", job_id, owner, max_active, RESERVATION_MS))
+
+    def withdraw(self, job_id: str, *, owner: str) -> None:
+        """Give a reserved place back."""
+        self._run("withdraw", job_id, owner)
+
+    def create(
+        self, job_id: str, *, owner: str, request: ResolvedRequest, created_at: datetime, stored: Iterable[int] = ()
+    ) -> Verdict:
+        """CREATED or EXISTS. `stored` names shards that a rebuild found in storage."""
+        created_ms = int(created_at.timestamp() * 1000)
+        bitmap = _bitmap(stored)
+        body = request.model_dump_json()
+        return Verdict(self._run("create", job_id, owner, request.shards, body, created_ms, bitmap))
+
+    # -- dispatch ------------------------------------------------------------------------------------------------
+
+    def due(self, limit: int) -> list[str]:
+        """Up to `limit` jobs whose time has come, owners in turn."""
+        return list(self._run("due", "", limit))
+
+    def claim(self, job_id: str, *, window: int, room: int) -> Claim:
+        """Lease up to `room` shards to the queue, with at most `window` of the job out at once."""
+        leases = (self._queue_lease_ms, MAX_QUEUE_LEASE_MS, FINISHER_LEASE_MS)
+        status, *shards = self._run("claim", job_id, window, room, *leases)
+        return Claim(None if status == Verdict.GONE else Status(status), [int(shard) for shard in shards])
+
+    # -- a shard's life ------------------------------------------------------------------------------------------
+
+    def begin(self, job_id: str, shard: int, token: str) -> Begin:
+        """OK with the request; or GONE, DONE, STOP, BUSY, FAIL. Counts the attempt."""
+        verdict, *request = self._run("begin", job_id, shard, token, self._lease_ms, self._max_attempts)
+        if verdict != Verdict.OK:
+            return Begin(Verdict(verdict))
+        return Begin(Verdict.OK, ResolvedRequest.model_validate_json(request[0]))
+
+    def extend(self, job_id: str, shard: int, token: str) -> Verdict:
+        """OK; STOP when the job no longer wants the shard; LOST when another worker holds it."""
+        return Verdict(self._run("extend", job_id, shard, token, self._lease_ms))
+
+    def release(self, job_id: str, shard: int, token: str, *, reason: str, retry_s: float | None) -> Verdict:
+        """Give a shard back after a failed try; `retry_s` None fails the job, because no try can help."""
+        again = "" if retry_s is None else int(retry_s * 1000)
+        return Verdict(self._run("release", job_id, shard, token, reason[:500], again))
+
+    def commit(self, job_id: str, shard: int, record: ShardRecord, *, reused: bool) -> Verdict:
+        """OK, LAST (the caller finishes the job), DUP, STOP or GONE. The object is stored before this is called."""
+        return Verdict(self._run("commit", job_id, shard, record.model_dump_json(), int(reused)))
+
+    # -- a job's way out -----------------------------------------------------------------------------------------
+
+    def cancel(self, job_id: str) -> Status | None:
+        """The status after the call; None for a job the ledger does not know."""
+        status = self._run("cancel", job_id)
+        return None if status == Verdict.GONE else Status(status)
+
+    def reopen(self, job_id: str, shards: Sequence[int]) -> None:
+        """A finisher found holes: these shards are to be made again."""
+        self._run("reopen", job_id, *shards)
+
+    def resolve(self, job_id: str, status: Status, *, error: str | None, finished_at: datetime) -> Verdict:
+        """Follow the outcome that storage holds. CONFLICT means the ledger had told another one: a bug."""
+        finished_ms = int(finished_at.timestamp() * 1000)
+        return Verdict(self._run("resolve", job_id, status, error or "", finished_ms, self._ttl_ms))
+
+    def forget(self, job_id: str) -> None:
+        self._run("forget", job_id)
+
+    # -- reading -------------------------------------------------------------------------------------------------
+
+    def read(self, job_id: str) -> Entry | None:
+        """The job, or None when the ledger does not know it (which says nothing about storage)."""
+        with answered():
+            fields = self._redis.hgetall(f"lm:job:{job_id}")
+            if "request" not in fields:
+                return None
+            request = ResolvedRequest.model_validate_json(fields["request"])
+            last_done = bool(self._redis.getbit(f"lm:job:{job_id}:done", request.shards - 1))
+        return _entry(fields, request, last_done=last_done)
+
+    def shard_is_done(self, job_id: str, shard: int) -> bool:
+        with answered():
+            return bool(self._redis.getbit(f"lm:job:{job_id}:done", shard))
+
+    def records(self, job_id: str) -> dict[int, ShardRecord]:
+        """What is known of the job's stored shards; a rebuilt ledger knows less than storage."""
+        with answered():
+            found = self._redis.hgetall(f"lm:job:{job_id}:records")
+        return {int(shard): ShardRecord.model_validate_json(record) for shard, record in found.items()}
+
+    # -- the fleet -----------------------------------------------------------------------------------------------
+
+    def heartbeat(self, worker: str, *, slots: int, info: str, ttl_s: float) -> None:
+        self._run("heartbeat", worker, int(ttl_s * 1000), slots, info)
+
+    def goodbye(self, worker: str) -> None:
+        self._run("heartbeat", worker, 0, "", "")
+
+    def live_slots(self) -> int:
+        """Shards that all live workers can run at once."""
+        return int(self._run("slots", ""))
+
+    def note_work(self, kind: str, *, samples: int, size_bytes: int, busy_ms: int) -> None:
+        """Add one made shard to what quotes are computed from. `kind` is decoder digest, format, compression."""
+        with answered(), self._redis.pipeline(transaction=False) as pipe:
+            for field, amount in (("samples", samples), ("bytes", size_bytes), ("busy_ms", busy_ms)):
+                pipe.hincrby(f"lm:work:{kind}", field, amount)
+            pipe.execute()
+
+    def work(self, kind: str) -> dict[str, int]:
+        with answered():
+            return {field: int(amount) for field, amount in self._redis.hgetall(f"lm:work:{kind}").items()}
+
+    # -- loss of Redis -------------------------------------------------------------------------------------------
+
+    def is_fresh(self) -> bool:
+        """Whether this Redis has not been rebuilt from storage since it started or was emptied."""
+        with answered():
+            return bool(self._redis.get("lm:boot") != self._redis.info("server")["run_id"])
+
+    def mark_rebuilt(self) -> None:
+        with answered():
+            self._redis.set("lm:boot", self._redis.info("server")["run_id"])
+
+
+def _source(name: str) -> str:
+    folder = files("service.adapters.lua")
+    return (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+
+
+def _bitmap(shards: Iterable[int]) -> bytes:
+    bits = bytearray()
+    for shard in shards:
+        byte = shard // 8
+        bits.extend(bytes(max(0, byte + 1 - len(bits))))
+        bits[byte] |= 0x80 >> shard % 8
+    return bytes(bits)
+
+
+def _moment(ms: str | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(int(ms) / 1000, UTC)
+
+
+def _entry(fields: dict[str, str], request: ResolvedRequest, *, last_done: bool) -> Entry:
+    done = int(fields["done"])
+    # Only the last shard can be shorter than the others.
+    samples_done = done * request.shard_size
+    if last_done:
+        samples_done -= request.shards * request.shard_size - request.count
+    created_at = _moment(fields["created_ms"])
+    assert created_at is not None
+    return Entry(
+        owner=fields["owner"],
+        status=Status(fields["status"]),
+        request=request,
+        progress=Progress(
+            samples_total=request.count,
+            samples_done=samples_done,
+            shards_total=request.shards,
+            shards_done=done,
+            shards_reused=int(fields["reused"]),
+        ),
+        created_at=created_at,
+        started_at=_moment(fields.get("started_ms")),
+        finished_at=_moment(fields.get("finished_ms")),
+        error=fields.get("error"),
+    )
