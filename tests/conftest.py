@@ -1,3 +1,9 @@
 """Fixtures are real things: a real Redis, a real S3 server, real processes. One file per thing."""
 
+import hypothesis
+
 pytest_plugins = ["tests.fixtures.redis", "tests.fixtures.s3"]
+
+# The machine is shared and CI is slow, so no example has a deadline; the same examples on every run.
+hypothesis.settings.register_profile("latentmill", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("latentmill")

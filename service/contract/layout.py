@@ -1,6 +1,6 @@
 """Every object key, as pure functions. Nothing else spells a key."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from service.contract.recipe import Format, Recipe
 from service.contract.shard import Shard
@@ -10,6 +10,7 @@ DECODERS = "decoders/"
 
 #: 13 digits hold milliseconds until the year 2286; subtracting from it lists the newest first.
 _LAST_MILLISECOND = 10**13 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def decoder_onnx(name: str, digest: str) -> str:
@@ -66,7 +67,8 @@ def log_prefix(owner: str) -> str:
 
 
 def log_entry(owner: str, created_at: datetime, job_id: str) -> str:
-    inverted = _LAST_MILLISECOND - int(created_at.timestamp() * 1000)
+    # Whole milliseconds by integers: through a float, a moment read back from JSON may get another key.
+    inverted = _LAST_MILLISECOND - (created_at - _EPOCH) // timedelta(milliseconds=1)
     return f"{log_prefix(owner)}{inverted:013d}-{job_id}"
 
 
