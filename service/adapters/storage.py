@@ -1,32 +1,28 @@
 """What Latentmill needs of object storage, and the choice of who gives it."""
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from service.contract.errors import ObjectExists
+from service.adapters.storage_object import StoredObject
+from service.contract.errors import ObjectExists, ObjectMissing
 from service.contract.settings import Settings
-from service.contract.value import Value
 
-
-class StoredObject(Value):
-    """One object as a listing or a head request tells it; listings leave `metadata` empty."""
-
-    key: str
-    size_bytes: int
-    modified_at: datetime
-    metadata: Mapping[str, str] = {}
+__all__ = ["Storage", "StoredObject", "create_or_keep", "exists", "open_storage"]
 
 
 class Storage(Protocol):
-    """Keys to bytes, strongly consistent. Every method raises StorageUnavailable when the store does not answer."""
+    """Keys to bytes, strongly consistent. Keys and metadata that break a rule of `storage_object` raise
+    ValueError. Every method raises StorageUnavailable, saying where and what to set, when the store does not answer.
+    """
 
     def put(self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None) -> None:
         """Write the object whole or not at all, over any object of that key."""
 
-    def create(self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None) -> None:
-        """Write the object only if the key is free: of any number of writers one wins. Raises ObjectExists."""
+    def create(
+        self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Write the object only if the key is free: of all who try, one wins. Raises ObjectExists."""
 
     def get(self, key: str) -> bytes:
         """The object's bytes. Raises ObjectMissing."""
@@ -63,8 +59,6 @@ def open_storage(settings: Settings) -> Storage:
 
 
 def exists(storage: Storage, key: str) -> bool:
-    from service.contract.errors import ObjectMissing
-
     try:
         storage.head(key)
     except ObjectMissing:

@@ -1,0 +1,107 @@
+"""Files that appear whole or not at all and survive a power cut: the ground under FolderStorage."""
+
+import fcntl
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+#: A lock is held for a few fsyncs; waiting longer means that its holder is frozen or the disk is.
+LOCK_TIMEOUT_S = 30.0
+_LOCK_POLL_S = 0.002
+#: A draft this old belongs to a dead process: writing the largest shard takes seconds.
+DRAFT_MAX_AGE_S = 3600.0
+#: A folder may be pruned between making it and using it; more than a few times in a row it cannot.
+_PUBLISH_TRIES = 8
+
+
+@contextmanager
+def draft(folder: Path, data: bytes | memoryview) -> Iterator[Path]:
+    """A synced file with these bytes that is removed at the end, unless it was published. Raises OSError."""
+    path = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def publish(draft: Path, path: Path) -> None:
+    """Move a draft to its place, over what stood there, so that it survives a power cut. Raises OSError."""
+    for remaining in reversed(range(_PUBLISH_TRIES)):
+        make_folder(path.parent)
+        try:
+            draft.replace(path)
+            break
+        except FileNotFoundError:
+            if not remaining:
+                raise
+    sync_folder(path.parent)
+
+
+def remove(path: Path) -> None:
+    """Remove the file for good; a missing one is no error. Raises OSError."""
+    with suppress(FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        path.unlink()
+        sync_folder(path.parent)
+
+
+def make_folder(folder: Path) -> None:
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def prune(folder: Path, *, below: Path) -> None:
+    """Remove the folder and those above it while they are empty; the children of `below` stay."""
+    with suppress(OSError):
+        while below in folder.parent.parents:
+            folder.rmdir()
+            folder = folder.parent
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file against every thread and process; a killed holder lets go. Raises TimeoutError."""
+    # A descriptor of its own for each holder: flock tells threads apart by nothing else.
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _wait_for(descriptor, path)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _wait_for(descriptor: int, path: Path) -> None:
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{path} stayed locked for {LOCK_TIMEOUT_S:.0f} s") from None
+            time.sleep(_LOCK_POLL_S)
+
+
+def sweep_drafts(folder: Path) -> None:
+    """Remove what dead processes left; never the draft of a living one."""
+    oldest = time.time() - DRAFT_MAX_AGE_S
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()
