@@ -1,0 +1,153 @@
+"""A decoder keeps its card or is refused, and a sample's pixels do not depend on where it is decoded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from onnx import TensorProto, helper, numpy_helper
+
+from service.contract.card import DecoderCard
+from service.contract.errors import DecoderRefused, StartRefused
+from service.contract.shard import BLOCK
+from tests.fixtures.decoders import tiny_card, tiny_decoder, tiny_graph
+from workers.decoder import Decoder
+from workers.latents import draw_latents
+
+BATCH, DIM = 64, 8
+
+
+def graph_whose_shape_shows_when_run() -> bytes:
+    """A decoder of black 8 x 8 images whose output shape hangs on the latents, so loading cannot tell."""
+    nodes = [
+        helper.make_node("ReduceMax", ["latent"], ["largest"], keepdims=0),
+        helper.make_node("Cast", ["largest"], ["more"], to=TensorProto.INT64),
+        helper.make_node("Add", ["shape", "more"], ["real_shape"]),
+        helper.make_node(
+            "ConstantOfShape", ["real_shape"], ["image"], value=numpy_helper.from_array(np.zeros(1, np.uint8))
+        ),
+    ]
+    latent = helper.make_tensor_value_info("latent", TensorProto.FLOAT, [BATCH, DIM])
+    image = helper.make_tensor_value_info("image", TensorProto.UINT8, ["B", "H", "W", "C"])
+    shape = numpy_helper.from_array(np.array([BATCH, 8, 8, 1], np.int64), "shape")
+    graph = helper.make_graph(nodes, "black", [latent], [image], [shape])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
+    return model.SerializeToString()
+
+
+def refused(file: bytes, card: DecoderCard) -> str:
+    with pytest.raises(DecoderRefused) as error:
+        Decoder(file, card)
+    return str(error.value)
+
+
+@dataclass(frozen=True)
+class Wrong:
+    """A file, a card, and the words that the refusal must hold."""
+
+    file: Callable[[], bytes]
+    card: Callable[[bytes], DecoderCard]
+    words: tuple[str, ...]
+
+
+WRONG = {
+    "digest": Wrong(lambda: tiny_graph(seed=1), lambda _: tiny_decoder()[1], ("sha256", "its card says")),
+    "not_onnx": Wrong(lambda: b"not an ONNX file", tiny_card, ("not an ONNX file that loads",)),
+    "empty": Wrong(lambda: b"", tiny_card, ("not an ONNX file that loads",)),
+    "cut_off": Wrong(lambda: tiny_graph()[:-100], tiny_card, ("not an ONNX file that loads",)),
+    "input_name": Wrong(lambda: tiny_graph(latent_name="z"), tiny_card, ("'z'", "'latent'")),
+    "no_label_input": Wrong(lambda: tiny_graph(classes=0), tiny_card, ("'label'", "tensor(int64)")),
+    "a_label_input": Wrong(tiny_graph, lambda file: tiny_card(file, labels=()), ("'label'", "tensor(int64)")),
+    "float_output": Wrong(lambda: tiny_graph(uint8=False), tiny_card, ("tensor(float)", "tensor(uint8)")),
+    "latent_dim": Wrong(tiny_graph, lambda file: tiny_card(file, latent_dim=9), ("[64, 8]", "[64, 9]")),
+    "batch": Wrong(tiny_graph, lambda file: tiny_card(file, batch_size=32), ("[64, 8]", "[32, 8]")),
+    "image": Wrong(
+        tiny_graph, lambda file: tiny_card(file, shape=(8, 8, 3)), ("[64, 8, 8, 1]", "[64, 8, 8, 3]")
+    ),
+    "image_that_shows_when_run": Wrong(
+        graph_whose_shape_shows_when_run,
+        lambda file: tiny_card(file, labels=(), shape=(4, 16, 1)),
+        ("yields uint8 [64, 8, 8, 1]", "uint8 [64, 4, 16, 1]"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", sorted(WRONG))
+def test_a_decoder_that_does_not_keep_its_card_is_refused_in_one_line(case: str) -> None:
+    """At publish and at load the same sentence says what was found and what the card says."""
+    wrong = WRONG[case]
+    file = wrong.file()
+    message = refused(file, wrong.card(file))
+    assert message.startswith("decoder tiny ")
+    assert "\n" not in message
+    assert all(word in message for word in wrong.words), message
+
+
+def test_a_gpu_that_is_not_there_is_no_silent_cpu() -> None:
+    """ONNX Runtime falls back to the CPU with a warning at most; the session refuses to start."""
+    with pytest.warns(UserWarning, match="CUDAExecutionProvider"), pytest.raises(StartRefused) as error:
+        Decoder(*tiny_decoder(), device="cuda")
+    assert "LATENTMILL_DEVICE=cuda" in str(error.value)
+
+
+def whole_block(decoder: Decoder, label: str | None) -> np.ndarray:
+    return decoder.decode(draw_latents(42, 0, BLOCK, DIM), label)
+
+
+#: Large enough for ONNX Runtime to split one forward pass between threads.
+LARGE = {"latent_dim": DIM, "shape": (32, 32, 3), "batch_size": BATCH}
+KINDS = {
+    "conditional": (tiny_decoder(**LARGE), "3"),
+    "unconditional": (tiny_decoder(labels=(), **LARGE), None),
+}
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("threads", [1, 2])
+def test_images_are_what_the_card_says(kind: str, threads: int) -> None:
+    """uint8 [n, H, W, C], and different samples look different."""
+    (file, card), label = KINDS[kind]
+    images = whole_block(Decoder(file, card, threads=threads), label)
+    assert (images.shape, images.dtype) == ((BLOCK, 32, 32, 3), np.uint8)
+    assert len({image.tobytes() for image in images}) == BLOCK
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@given(
+    first=st.integers(0, BLOCK // BATCH - 1),
+    samples=st.integers(1, 3 * BATCH),
+    threads=st.sampled_from([1, 2]),
+)
+@settings(max_examples=40)
+def test_a_sample_has_the_same_bits_wherever_it_is_decoded(
+    kind: str, first: int, samples: int, threads: int
+) -> None:
+    """Last in a padded batch, amid a range, by 1 thread or 2: sample i has one array of pixels."""
+    (file, card), label = KINDS[kind]
+    start = first * BATCH
+    stop = min(start + samples, BLOCK)
+    part = Decoder(file, card, threads=threads).decode(draw_latents(42, start, stop, DIM), label)
+    assert part.tobytes() == whole_block(Decoder(file, card), label)[start:stop].tobytes()
+
+
+def test_the_batch_size_of_two_cards_does_not_show_in_the_pixels() -> None:
+    """On one CPU the batch is invisible: exported again with another one, a decoder draws alike."""
+    small, large = (Decoder(*tiny_decoder(batch_size=size)) for size in (16, 256))
+    assert whole_block(small, "3").tobytes() == whole_block(large, "3").tobytes()
+
+
+def test_labels_steer_the_image() -> None:
+    """One latent under two labels is two images, and the label's id is its place on the card."""
+    decoder = Decoder(*tiny_decoder())
+    three, four = (whole_block(decoder, label) for label in ("3", "4"))
+    assert not np.array_equal(three, four)
+    renamed = Decoder(*tiny_decoder(labels=tuple("9876543210")))
+    assert np.array_equal(whole_block(renamed, "6"), three)
+
+
+def test_a_label_that_the_card_lacks_is_an_error() -> None:
+    """The API refuses it long before; a worker never guesses an id."""
+    with pytest.raises(ValueError, match="not in tuple"):
+        whole_block(Decoder(*tiny_decoder()), "10")
