@@ -1,5 +1,6 @@
 """A decoder in memory: checked against its card, then run on the card's batch and on no other."""
 
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -10,7 +11,7 @@ import onnxruntime
 from service.contract.card import IMAGE_OUTPUT, LABEL_INPUT, LATENT_INPUT, DecoderCard
 from service.contract.errors import DecoderRefused, StartRefused
 from service.contract.value import sha256_hex
-from workers.device import PROVIDERS
+from workers.device import PROVIDERS, device_class
 from workers.latents import Latents
 
 Images = npt.NDArray[np.uint8]
@@ -23,7 +24,9 @@ class Decoder:
     another shape; StartRefused when ONNX Runtime did not give the asked device.
     """
 
-    def __init__(self, onnx: bytes, card: DecoderCard, *, device: str = "cpu", threads: int = 1) -> None:
+    def __init__(
+        self, onnx: bytes, card: DecoderCard, *, device: str = "cpu", threads: int = 1
+    ) -> None:
         _check_digest(onnx, card)
         self.card = card
         self._session = _open_session(onnx, card, device=device, threads=threads)
@@ -73,10 +76,14 @@ def _padded(rows: Latents, batch: int) -> Latents:
 def _check_digest(onnx: bytes, card: DecoderCard) -> None:
     digest = sha256_hex(onnx)
     if digest != card.digest:
-        raise DecoderRefused(f"decoder {card.name} has sha256 {digest[:12]}…, its card says {card.digest[:12]}…")
+        raise DecoderRefused(
+            f"decoder {card.name} has sha256 {digest[:12]}…, its card says {card.digest[:12]}…"
+        )
 
 
-def _open_session(onnx: bytes, card: DecoderCard, *, device: str, threads: int) -> onnxruntime.InferenceSession:
+def _open_session(
+    onnx: bytes, card: DecoderCard, *, device: str, threads: int
+) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -87,7 +94,9 @@ def _open_session(onnx: bytes, card: DecoderCard, *, device: str, threads: int) 
     try:
         session = onnxruntime.InferenceSession(onnx, options, providers=[PROVIDERS[device]])
     except Exception as error:  # ONNX Runtime raises its own classes for each kind of bad file.
-        raise DecoderRefused(f"decoder {card.name} is not an ONNX file that loads: {_first_line(error)}") from error
+        raise DecoderRefused(
+            f"decoder {card.name} is not an ONNX file that loads: {_first_line(error)}"
+        ) from error
     # ONNX Runtime falls back to the CPU without an error; only the session tells.
     if session.get_providers()[0] != PROVIDERS[device]:
         raise StartRefused(
@@ -95,6 +104,16 @@ def _open_session(onnx: bytes, card: DecoderCard, *, device: str, threads: int) 
             "check the driver and that the `gpu` extra is installed"
         )
     return session
+
+
+@lru_cache
+def profile_of(device: str) -> dict[str, str]:
+    """The parts of a profile that this process's ONNX Runtime and machine decide."""
+    return {
+        "onnxruntime": onnxruntime.__version__,
+        "provider": PROVIDERS[device],
+        "device": device_class(device),
+    }
 
 
 def check_onnxruntime(device: str) -> None:
@@ -135,9 +154,13 @@ def _check_signature(session: onnxruntime.InferenceSession, card: DecoderCard) -
         )
 
 
-def _agrees(found: dict[str, tuple[str, list[Any]]], wanted: dict[str, tuple[str, list[int]]]) -> bool:
+def _agrees(
+    found: dict[str, tuple[str, list[Any]]], wanted: dict[str, tuple[str, list[int]]]
+) -> bool:
     """Names and types are equal; a dynamic dimension (a name) fits any number."""
-    if {name: kind for name, (kind, _) in found.items()} != {name: kind for name, (kind, _) in wanted.items()}:
+    if {name: kind for name, (kind, _) in found.items()} != {
+        name: kind for name, (kind, _) in wanted.items()
+    }:
         return False
     return all(_fits(found[name][1], wanted[name][1]) for name in wanted)
 

@@ -15,7 +15,9 @@ def device_class(device: str) -> str:
 def _cpu_class() -> str:
     # ONNX Runtime picks its matrix kernels by the widest vector unit, and they round differently.
     flags = _cpu_flags()
-    widest = next((flag for flag in ("avx512f", "avx2", "avx", "asimd") if flag in flags), "baseline")
+    widest = next(
+        (flag for flag in ("avx512f", "avx2", "avx", "asimd") if flag in flags), "baseline"
+    )
     return f"{platform.machine()}-{widest}"
 
 
@@ -32,6 +34,8 @@ def _cpu_flags() -> set[str]:
 
 def _gpu_class() -> str:
     query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
-    first = subprocess.run(query, capture_output=True, text=True, check=True, timeout=20).stdout.splitlines()[0]
+    first = subprocess.run(
+        query, capture_output=True, text=True, check=True, timeout=20
+    ).stdout.splitlines()[0]
     name, _, capability = first.rpartition(",")
     return f"{name.strip()} sm_{capability.strip().replace('.', '')}"

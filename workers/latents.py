@@ -20,7 +20,9 @@ def draw_block(seed: int, block: int, dim: int) -> Latents:
     return generator.standard_normal((BLOCK, dim), dtype=np.float32)
 
 
-def draw_latents(seed: int, start: int, stop: int, dim: int, *, temperature_milli: int = 1000) -> Latents:
+def draw_latents(
+    seed: int, start: int, stop: int, dim: int, *, temperature_milli: int = 1000
+) -> Latents:
     """Latents of samples `start` … `stop` - 1: float32 [stop - start, dim], scaled by the temperature.
 
     The scaling is one float32 multiplication, so that it rounds alike everywhere.

@@ -89,7 +89,9 @@ class Ledger:
         ttl_s: float = 86_400.0,
         clock: Callable[[], int | str] = lambda: "",
     ) -> None:
-        self._redis, self._clock = client, clock
+        # redis-py types every answer as sync or async, bytes or text; ours is sync and text.
+        self._redis: Any = client
+        self._clock = clock
         self._lease_ms, self._queue_lease_ms = int(lease_s * 1000), int(queue_lease_s * 1000)
         self._max_attempts, self._ttl_ms = max_attempts, int(ttl_s * 1000)
         self._scripts = {name: client.register_script(_source(name)) for name in _SCRIPTS}
@@ -109,7 +111,13 @@ class Ledger:
         self._run("withdraw", job_id, owner)
 
     def create(
-        self, job_id: str, *, owner: str, request: ResolvedRequest, created_at: datetime, stored: Iterable[int] = ()
+        self,
+        job_id: str,
+        *,
+        owner: str,
+        request: ResolvedRequest,
+        created_at: datetime,
+        stored: Iterable[int] = (),
     ) -> Verdict:
         """CREATED or EXISTS. `stored` names shards that a rebuild found in storage."""
         created_ms = int(created_at.timestamp() * 1000)
@@ -127,13 +135,17 @@ class Ledger:
         """Lease up to `room` shards to the queue, with at most `window` of the job out at once."""
         leases = (self._queue_lease_ms, MAX_QUEUE_LEASE_MS, FINISHER_LEASE_MS)
         status, *shards = self._run("claim", job_id, window, room, *leases)
-        return Claim(None if status == Verdict.GONE else Status(status), [int(shard) for shard in shards])
+        return Claim(
+            None if status == Verdict.GONE else Status(status), [int(shard) for shard in shards]
+        )
 
     # -- a shard's life ------------------------------------------------------------------------------------------
 
     def begin(self, job_id: str, shard: int, token: str) -> Begin:
         """OK with the request; or GONE, DONE, STOP, BUSY, FAIL. Counts the attempt."""
-        verdict, *request = self._run("begin", job_id, shard, token, self._lease_ms, self._max_attempts)
+        verdict, *request = self._run(
+            "begin", job_id, shard, token, self._lease_ms, self._max_attempts
+        )
         if verdict != Verdict.OK:
             return Begin(Verdict(verdict))
         return Begin(Verdict.OK, ResolvedRequest.model_validate_json(request[0]))
@@ -142,10 +154,22 @@ class Ledger:
         """OK; STOP when the job no longer wants the shard; LOST when another worker holds it."""
         return Verdict(self._run("extend", job_id, shard, token, self._lease_ms))
 
-    def release(self, job_id: str, shard: int, token: str, *, reason: str, retry_s: float | None) -> Verdict:
-        """Give a shard back after a failed try; `retry_s` None fails the job, because no try can help."""
+    def release(
+        self,
+        job_id: str,
+        shard: int,
+        token: str,
+        *,
+        reason: str,
+        retry_s: float | None,
+        counts: bool = True,
+    ) -> Verdict:
+        """Give a shard back after a failed try; `retry_s` None fails the job, because no try can help.
+
+        A try that does not count is one whose cause lay outside the shard.
+        """
         again = "" if retry_s is None else int(retry_s * 1000)
-        return Verdict(self._run("release", job_id, shard, token, reason[:500], again))
+        return Verdict(self._run("release", job_id, shard, token, reason[:500], again, int(counts)))
 
     def commit(self, job_id: str, shard: int, record: ShardRecord, *, reused: bool) -> Verdict:
         """OK, LAST (the caller finishes the job), DUP, STOP or GONE. The object is stored before this is called."""
@@ -162,7 +186,9 @@ class Ledger:
         """A finisher found holes: these shards are to be made again."""
         self._run("reopen", job_id, *shards)
 
-    def resolve(self, job_id: str, status: Status, *, error: str | None, finished_at: datetime) -> Verdict:
+    def resolve(
+        self, job_id: str, status: Status, *, error: str | None, finished_at: datetime
+    ) -> Verdict:
         """Follow the outcome that storage holds. CONFLICT means the ledger had told another one: a bug."""
         finished_ms = int(finished_at.timestamp() * 1000)
         return Verdict(self._run("resolve", job_id, status, error or "", finished_ms, self._ttl_ms))
@@ -190,7 +216,9 @@ class Ledger:
         """What is known of the job's stored shards; a rebuilt ledger knows less than storage."""
         with answered():
             found = self._redis.hgetall(f"lm:job:{job_id}:records")
-        return {int(shard): ShardRecord.model_validate_json(record) for shard, record in found.items()}
+        return {
+            int(shard): ShardRecord.model_validate_json(record) for shard, record in found.items()
+        }
 
     # -- the fleet -----------------------------------------------------------------------------------------------
 
@@ -207,13 +235,20 @@ class Ledger:
     def note_work(self, kind: str, *, samples: int, size_bytes: int, busy_ms: int) -> None:
         """Add one made shard to what quotes are computed from. `kind` is decoder digest, format, compression."""
         with answered(), self._redis.pipeline(transaction=False) as pipe:
-            for field, amount in (("samples", samples), ("bytes", size_bytes), ("busy_ms", busy_ms)):
+            for field, amount in (
+                ("samples", samples),
+                ("bytes", size_bytes),
+                ("busy_ms", busy_ms),
+            ):
                 pipe.hincrby(f"lm:work:{kind}", field, amount)
             pipe.execute()
 
     def work(self, kind: str) -> dict[str, int]:
         with answered():
-            return {field: int(amount) for field, amount in self._redis.hgetall(f"lm:work:{kind}").items()}
+            return {
+                field: int(amount)
+                for field, amount in self._redis.hgetall(f"lm:work:{kind}").items()
+            }
 
     # -- loss of Redis -------------------------------------------------------------------------------------------
 

@@ -54,7 +54,9 @@ def check_redis(client: redis.Redis) -> None:
         ) from error
     version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
     if version < OLDEST:
-        raise LedgerUnavailable(f"Redis at {place} is {info['redis_version']}; 6.2 or later is needed")
+        raise LedgerUnavailable(
+            f"Redis at {place} is {info['redis_version']}; 6.2 or later is needed"
+        )
     policy = info.get("maxmemory_policy", "unknown")
     if policy != "noeviction":
         log.warning(

@@ -46,7 +46,9 @@ _INTENDED = {
 
 #: `finalizing -> running` is a finisher that found a hole in the store.
 _LEGAL: dict[Status, frozenset[Status]] = {
-    Status.QUEUED: frozenset({Status.RUNNING, Status.FINALIZING, Status.CANCELLING, Status.FAILING}),
+    Status.QUEUED: frozenset(
+        {Status.RUNNING, Status.FINALIZING, Status.CANCELLING, Status.FAILING}
+    ),
     Status.RUNNING: frozenset({Status.FINALIZING, Status.CANCELLING, Status.FAILING}),
     Status.FINALIZING: frozenset({Status.RUNNING, Status.COMPLETED}),
     Status.CANCELLING: frozenset({Status.CANCELLED}),

@@ -127,7 +127,9 @@ def parse_request(body: Any) -> JobRequest:
     return request
 
 
-_LATER = {"labels": "label mixes are not served yet; send one job per label with `label` and `count`"}
+_LATER = {
+    "labels": "label mixes are not served yet; send one job per label with `label` and `count`"
+}
 
 
 def _refused_fields(body: dict[str, Any]) -> list[Fault]:
@@ -168,9 +170,16 @@ def label_faults(label: str | None, card: DecoderCard) -> list[Fault]:
     if not card.labels:
         return [] if label is None else [Fault("/label", f"decoder {card.name} takes no label")]
     if label is None:
-        return [Fault("/label", f"required: decoder {card.name} has the labels {_some(card.labels)}")]
+        return [
+            Fault("/label", f"required: decoder {card.name} has the labels {_some(card.labels)}")
+        ]
     if label not in card.labels:
-        return [Fault("/label", f"decoder {card.name} has no label {label[:64]!r}, only {_some(card.labels)}")]
+        return [
+            Fault(
+                "/label",
+                f"decoder {card.name} has no label {label[:64]!r}, only {_some(card.labels)}",
+            )
+        ]
     return []
 
 
@@ -201,4 +210,3 @@ def resolve(request: JobRequest, card: DecoderCard, *, drawn_seed: int) -> Resol
         compression=request.compression,
         shard_size=request.shard_size or default_shard_size(card.image.size_bytes),
     )
-

@@ -32,26 +32,36 @@ class Settings(BaseSettings):
         None, description="S3 endpoint that this process talks to; unset for AWS."
     )
     s3_public_endpoint_url: str | None = Field(
-        None, description="S3 endpoint put into signed URLs, when clients reach the store by another address."
+        None,
+        description="S3 endpoint put into signed URLs, when clients reach the store by another address.",
     )
     s3_region: str = Field("us-east-1", description="Region used in signatures.")
     s3_addressing_style: Literal["auto", "path", "virtual"] = Field(
-        "auto", description="`path` for most stores other than AWS; `auto` picks it when an endpoint is set."
+        "auto",
+        description="`path` for most stores other than AWS; `auto` picks it when an endpoint is set.",
     )
     s3_access_key_id: SecretStr | None = Field(
         None, description="Access key; unset to use the machine's own AWS credentials."
     )
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
-    lease_s: float = Field(20.0, gt=0, description="Seconds after which a silent worker's shard is handed on.")
+    lease_s: float = Field(
+        20.0, gt=0, description="Seconds after which a silent worker's shard is handed on."
+    )
     queue_lease_s: float = Field(
-        30.0, gt=0, description="Seconds a sent, not yet begun shard is waited for; doubles up to 5 minutes."
+        30.0,
+        gt=0,
+        description="Seconds a sent, not yet begun shard is waited for; doubles up to 5 minutes.",
     )
     max_attempts: int = Field(5, ge=1, description="Tries at one shard before its job fails.")
     ledger_ttl_s: float = Field(
-        86_400.0, gt=0, description="Seconds a finished job stays in Redis; afterwards storage answers for it."
+        86_400.0,
+        gt=0,
+        description="Seconds a finished job stays in Redis; afterwards storage answers for it.",
     )
     log_format: Literal["text", "json"] = Field("text", description="`json` for machines.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level logged."
+    )
 
     @field_validator("storage_url")
     @classmethod
@@ -70,11 +80,14 @@ class ApiSettings(Settings):
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     allow_anonymous: bool = Field(
-        False, description="Answer without API keys on an address other than loopback. Compose sets it."
+        False,
+        description="Answer without API keys on an address other than loopback. Compose sets it.",
     )
     max_body_bytes: int = Field(64 * 1024, ge=1024, description="Largest request body.")
     max_count: int = Field(100_000_000, ge=1, description="Most samples one job may ask for.")
-    max_active_jobs: int = Field(10_000, ge=1, description="Most jobs one owner may have unfinished.")
+    max_active_jobs: int = Field(
+        10_000, ge=1, description="Most jobs one owner may have unfinished."
+    )
     signed_url_s: int = Field(900, ge=1, le=900, description="Seconds a signed download URL lives.")
 
 
@@ -82,25 +95,43 @@ class WorkerSettings(Settings):
     """A worker process."""
 
     device: Literal["cpu", "cuda"] = Field(
-        "cpu", description="`cuda` refuses to start when ONNX Runtime silently fell back to the CPU."
+        "cpu",
+        description="`cuda` refuses to start when ONNX Runtime silently fell back to the CPU.",
     )
-    slots: int = Field(1, ge=1, le=64, description="Shards this process runs at once (threads of one pool).")
+    slots: int = Field(
+        1, ge=1, le=64, description="Shards this process runs at once (threads of one pool)."
+    )
     decoder_threads: int = Field(
-        1, ge=1, le=256, description="ONNX Runtime threads per session; slots x threads = cores is a good start."
+        1,
+        ge=1,
+        le=256,
+        description="ONNX Runtime threads per session; slots x threads = cores is a good start.",
     )
-    heartbeat_s: float = Field(0.75, gt=0, description="Seconds between lease renewals; bounds how late a cancel is seen.")
-    max_count: int = Field(100_000_000, ge=1, description="Most samples a job that arrives as a task may ask for.")
-    max_active_jobs: int = Field(10_000, ge=1, description="Most jobs one owner may have unfinished.")
+    heartbeat_s: float = Field(
+        0.75, gt=0, description="Seconds between lease renewals; bounds how late a cancel is seen."
+    )
+    max_count: int = Field(
+        100_000_000, ge=1, description="Most samples a job that arrives as a task may ask for."
+    )
+    max_active_jobs: int = Field(
+        10_000, ge=1, description="Most jobs one owner may have unfinished."
+    )
     shard_timeout_s: float = Field(
-        900.0, gt=0, description="Seconds without progress after which the process ends itself and is restarted."
+        900.0,
+        gt=0,
+        description="Seconds without progress after which the process ends itself and is restarted.",
     )
 
 
 class SweepSettings(Settings):
     """The sweep."""
 
-    sweep_interval_s: float = Field(1.0, gt=0, description="Seconds between looks for work that stopped moving.")
-    rebuild_interval_s: float = Field(30.0, gt=0, description="Seconds between comparisons of storage and Redis.")
+    sweep_interval_s: float = Field(
+        1.0, gt=0, description="Seconds between looks for work that stopped moving."
+    )
+    rebuild_interval_s: float = Field(
+        30.0, gt=0, description="Seconds between comparisons of storage and Redis."
+    )
 
 
 class ClientSettings(BaseSettings):
@@ -108,7 +139,9 @@ class ClientSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="LATENTMILL_", frozen=True, extra="ignore")
 
-    url: str = Field("http://127.0.0.1:8000", description="The server that the command line talks to.")
+    url: str = Field(
+        "http://127.0.0.1:8000", description="The server that the command line talks to."
+    )
 
 
 AnySettings = TypeVar("AnySettings", bound=BaseSettings)
@@ -133,4 +166,6 @@ def default_data_dir() -> Path:
 
 def child_environment(**settings: object) -> dict[str, str]:
     """This process's environment with some `LATENTMILL_` settings over it, for a child to start with."""
-    return os.environ | {f"LATENTMILL_{name.upper()}": str(value) for name, value in settings.items()}
+    return os.environ | {
+        f"LATENTMILL_{name.upper()}": str(value) for name, value in settings.items()
+    }

@@ -33,7 +33,9 @@ def canonical_json(value: Any) -> bytes:
 
     Within that domain (no floats, ASCII keys) sorted keys and no white space are the whole of the RFC.
     """
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
     return text.encode()
 
 

@@ -1,0 +1,39 @@
+"""Dispatch: sends due shards to workers, owners in turn, never more than a window of any job."""
+
+from service.lifecycle.finish import finish
+from service.lifecycle.parts import Parts
+
+#: Shards of one job out at once, per live slot: one running, two so that no slot waits for the sweep.
+WINDOW_PER_SLOT = 3
+MIN_WINDOW = 4
+#: Messages in the queues at once, in windows: enough for other owners' turns, little enough to stay fair.
+QUEUE_WINDOWS = 4
+
+
+def dispatch(parts: Parts, *, limit: int) -> int:
+    """Look at up to `limit` due jobs; returns how many there were.
+
+    Gated on the queue's length only: while workers are away, expired leases do not pile up messages.
+    """
+    window = max(MIN_WINDOW, WINDOW_PER_SLOT * parts.ledger.live_slots())
+    room = QUEUE_WINDOWS * window - parts.queue.length()
+    due = parts.ledger.due(limit)
+    for job_id in due:
+        room -= _send_claimed(parts, job_id, window=window, room=max(0, room))
+    return len(due)
+
+
+def _send_claimed(parts: Parts, job_id: str, *, window: int, room: int) -> int:
+    claim = parts.ledger.claim(job_id, window=window, room=room)
+    if claim.status is not None and claim.status.intended_outcome is not None:
+        finish(parts, job_id)
+        return 0
+    small = claim.shards == [0] and _has_one_shard(parts, job_id)
+    for shard in claim.shards:
+        parts.queue.send_shard(job_id, shard, small=small)
+    return len(claim.shards)
+
+
+def _has_one_shard(parts: Parts, job_id: str) -> bool:
+    entry = parts.ledger.read(job_id)
+    return entry is not None and entry.request.shards == 1

@@ -1,0 +1,141 @@
+"""Finish: from an intent to the outcome. Running it twice, or in two places at once, is harmless."""
+
+from collections.abc import Iterator
+
+import structlog
+
+from service.adapters.ledger import Entry, Verdict
+from service.adapters.storage import Storage, create_or_keep
+from service.contract import layout
+from service.contract.errors import ObjectMissing
+from service.contract.job import Outcome, Status
+from service.contract.manifest import Manifest, ManifestShard, ShardRecord
+from service.contract.request import ResolvedRequest
+from service.contract.shard import Shard, all_shards
+from service.lifecycle.parts import Parts
+
+log = structlog.get_logger(__name__)
+
+#: Up to this many shards are asked for one by one; more are listed, a thousand in a call.
+FEW_SHARDS = 16
+
+
+def finish(parts: Parts, job_id: str) -> None:
+    """Write the manifest where there is one to write, then the outcome; or reopen shards that storage lacks."""
+    entry = parts.ledger.read(job_id)
+    intended = entry.status.intended_outcome if entry else None
+    if entry is None or intended is None:
+        return
+    if intended == Status.COMPLETED and not _write_manifest(parts, job_id, entry):
+        return
+    # The outcome goes last: its presence is the commit.
+    settle(parts, _decided(parts, job_id, entry, intended))
+
+
+def _write_manifest(parts: Parts, job_id: str, entry: Entry) -> bool:
+    """Whether every shard was found; the missing ones are reopened."""
+    request = entry.request
+    holes = sorted(set(range(request.shards)) - set(stored_shards(parts.storage, request)))
+    if holes:
+        log.warning("shards_missing", job=job_id, shards=holes[:20], missing=len(holes))
+        parts.ledger.reopen(job_id, holes)
+        return False
+    manifest = _manifest(job_id, request, _records(parts, job_id, request))
+    parts.storage.put(layout.job_manifest(job_id), manifest.to_json())
+    return True
+
+
+def stored_shards(storage: Storage, request: ResolvedRequest) -> Iterator[int]:
+    """Indexes of the request's shards that storage holds, in order."""
+    recipe = request.recipe
+    keys = {
+        layout.shard_of(recipe, shard): shard.index
+        for shard in all_shards(request.count, request.shard_size)
+    }
+    if len(keys) <= FEW_SHARDS:
+        yield from (index for key, index in keys.items() if _is_stored(storage, key))
+        return
+    last = max(keys)
+    for entry in storage.list(layout.recipe_prefix(recipe.digest)):
+        if entry.key in keys:
+            yield keys[entry.key]
+        if entry.key >= last:
+            return
+
+
+def _is_stored(storage: Storage, key: str) -> bool:
+    try:
+        storage.head(key)
+    except ObjectMissing:
+        return False
+    return True
+
+
+def _records(
+    parts: Parts, job_id: str, request: ResolvedRequest
+) -> list[tuple[Shard, ShardRecord]]:
+    """Every shard with its record; what a rebuilt ledger does not know is read from the object."""
+    known = parts.ledger.records(job_id)
+    shards = all_shards(request.count, request.shard_size)
+    return [
+        (shard, known.get(shard.index) or _stored_record(parts.storage, request, shard))
+        for shard in shards
+    ]
+
+
+def _stored_record(storage: Storage, request: ResolvedRequest, shard: Shard) -> ShardRecord:
+    head = storage.head(layout.shard_of(request.recipe, shard))
+    return ShardRecord.from_metadata(head.metadata, size_bytes=head.size_bytes)
+
+
+def _manifest(
+    job_id: str, request: ResolvedRequest, records: list[tuple[Shard, ShardRecord]]
+) -> Manifest:
+    recipe = request.recipe
+    digest = recipe.digest
+    return Manifest(
+        id=job_id,
+        request=request,
+        recipe=recipe,
+        recipe_digest=digest,
+        size_bytes=sum(record.size_bytes for _, record in records),
+        profiles={record.profile.id: record.profile for _, record in records},
+        shards=tuple(
+            ManifestShard(
+                index=shard.index,
+                start=shard.start,
+                stop=shard.stop,
+                key=layout.shard(digest, shard, recipe.format),
+                size_bytes=record.size_bytes,
+                sha256=record.sha256,
+                pixels_sha256=record.pixels_sha256,
+                profile=record.profile.id,
+            )
+            for shard, record in records
+        ),
+    )
+
+
+def _decided(parts: Parts, job_id: str, entry: Entry, intended: Status) -> Outcome:
+    """The outcome that stands: ours if it is the first, else the one that another finisher wrote."""
+    offer = Outcome(
+        id=job_id,
+        status=intended,
+        error=entry.error,
+        progress=entry.progress,
+        started_at=entry.started_at,
+        finished_at=parts.clock(),
+    )
+    stored = create_or_keep(parts.storage, layout.job_outcome(job_id), offer.to_json())
+    return Outcome.model_validate_json(stored)
+
+
+def settle(parts: Parts, outcome: Outcome) -> None:
+    """Make ledger and marker follow an outcome that storage holds."""
+    verdict = parts.ledger.resolve(
+        outcome.id, outcome.status, error=outcome.error, finished_at=outcome.finished_at
+    )
+    if verdict == Verdict.CONFLICT:
+        log.error("outcome_conflict", job=outcome.id, stored=outcome.status)
+    parts.storage.delete(layout.active(outcome.id))
+    log.info("job_ended", job=outcome.id, status=outcome.status, error=outcome.error)

@@ -1,0 +1,40 @@
+"""Rebuild: makes the ledger know every job that storage holds as accepted and not ended."""
+
+import structlog
+
+from service.contract import layout
+from service.contract.errors import UnknownJob
+from service.lifecycle.describe import read_outcome, read_request
+from service.lifecycle.finish import settle, stored_shards
+from service.lifecycle.parts import Parts
+from service.lifecycle.submit import enter_ledger
+
+log = structlog.get_logger(__name__)
+
+
+def rebuild(parts: Parts) -> int:
+    """Recreate what the ledger lacks; returns how many jobs. Shards that are stored count as done."""
+    recreated = 0
+    for marker in parts.storage.list(layout.ACTIVE):
+        job_id = marker.key.removeprefix(layout.ACTIVE)
+        if parts.ledger.read(job_id) is None:
+            recreated += _recreate(parts, job_id)
+    parts.ledger.mark_rebuilt()
+    return recreated
+
+
+def _recreate(parts: Parts, job_id: str) -> int:
+    outcome = read_outcome(parts.storage, job_id)
+    if outcome is not None:
+        # A finisher died between the outcome and the marker.
+        settle(parts, outcome)
+        return 0
+    try:
+        job = read_request(parts.storage, job_id)
+    except UnknownJob:
+        log.error("marker_without_request", job=job_id)
+        return 0
+    assert job.resolved is not None
+    enter_ledger(parts, job, stored=tuple(stored_shards(parts.storage, job.resolved)))
+    log.info("job_rebuilt", job=job_id)
+    return 1

@@ -1,0 +1,128 @@
+"""Submit: from a body to an accepted job. After it returns, the job is never lost.
+
+Order: reserve a place (Redis) -> request.json (storage, decides) -> marker and log -> ledger -> a hint to a worker.
+A refused submit has written nothing; an interrupted one is resumed by its replay, or never told anybody its id.
+"""
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import structlog
+
+from service.adapters.ledger import Verdict
+from service.adapters.storage import create_or_keep, exists
+from service.contract import layout
+from service.contract.errors import (
+    IdempotencyConflict,
+    LedgerUnavailable,
+    TooManyJobs,
+    Unavailable,
+)
+from service.contract.job import Job
+from service.contract.request import AcceptedRequest
+from service.contract.value import canonical_json, sha256_hex
+from service.lifecycle.check import check_request
+from service.lifecycle.describe import describe, described_as_accepted
+from service.lifecycle.dispatch import dispatch
+from service.lifecycle.parts import Parts
+
+log = structlog.get_logger(__name__)
+
+#: Who asks when the API runs without keys.
+ANONYMOUS = "anonymous"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one owner may ask for: samples in one job, and unfinished jobs."""
+
+    max_count: int
+    max_active_jobs: int
+
+
+class Submitted(NamedTuple):
+    job: Job
+    replayed: bool
+
+
+def job_id_for(owner: str, idempotency_key: str) -> str:
+    """One owner's key always names one job; another owner's same key names another."""
+    return hashlib.sha256(f"{owner}\n{idempotency_key}".encode()).hexdigest()[:32]
+
+
+def submit(
+    parts: Parts, body: Any, *, owner: str, limits: Limits, job_id: str | None = None
+) -> Submitted:
+    """Accept a job, or answer for the one that an earlier submit with this `job_id` made.
+
+    Raises RequestInvalid, TooManyJobs, IdempotencyConflict, StorageUnavailable, LedgerUnavailable; each of them
+    leaves no job behind.
+    """
+    resolved, _ = check_request(parts.storage, body, max_count=limits.max_count)
+    offer = AcceptedRequest(
+        id=job_id or uuid.uuid4().hex,
+        owner=owner,
+        given=body,
+        given_sha256=sha256_hex(canonical_json(body)),
+        resolved=resolved,
+        created_at=parts.clock(),
+    )
+    if parts.ledger.admit(offer.id, owner=owner, max_active=limits.max_active_jobs) == Verdict.BUSY:
+        raise TooManyJobs(f"{limits.max_active_jobs} jobs are active; wait for one to finish")
+    standing = _decide(parts, offer)
+    replayed = standing != offer
+    if replayed and exists(parts.storage, layout.job_outcome(offer.id)):
+        parts.ledger.withdraw(offer.id, owner=owner)
+    else:
+        _enter(parts, standing)
+    return Submitted(_answer(parts, standing), replayed)
+
+
+def _decide(parts: Parts, offer: AcceptedRequest) -> AcceptedRequest:
+    """Of any number of submits with one id, the first to write request.json is the job."""
+    try:
+        stored = create_or_keep(parts.storage, layout.job_request(offer.id), offer.to_json())
+    except Unavailable:
+        _withdraw_quietly(parts, offer)
+        raise
+    standing = AcceptedRequest.model_validate_json(stored)
+    if (standing.owner, standing.given_sha256) != (offer.owner, offer.given_sha256):
+        _withdraw_quietly(parts, offer)
+        raise IdempotencyConflict
+    return standing
+
+
+def _withdraw_quietly(parts: Parts, offer: AcceptedRequest) -> None:
+    try:
+        parts.ledger.withdraw(offer.id, owner=offer.owner)
+    except LedgerUnavailable:
+        log.info("reservation_left_to_expire", job=offer.id)
+
+
+def _enter(parts: Parts, job: AcceptedRequest) -> None:
+    """Idempotent: a replay repeats it, and so completes a submit that was cut off."""
+    parts.storage.put(layout.active(job.id), b"")
+    parts.storage.put(layout.log_entry(job.owner, job.created_at, job.id), b"")
+    enter_ledger(parts, job)
+    log.info("job_accepted", job=job.id, owner=job.owner)
+
+
+def enter_ledger(parts: Parts, job: AcceptedRequest, *, stored: tuple[int, ...] = ()) -> None:
+    """Make the ledger know an accepted job. When Redis is away the sweep does it later: storage has the job."""
+    assert job.resolved is not None
+    try:
+        parts.ledger.create(
+            job.id, owner=job.owner, request=job.resolved, created_at=job.created_at, stored=stored
+        )
+        dispatch(parts, limit=4)
+    except LedgerUnavailable as error:
+        log.warning("job_waits_for_redis", job=job.id, reason=str(error))
+
+
+def _answer(parts: Parts, job: AcceptedRequest) -> Job:
+    try:
+        return describe(parts, job.id, owner=job.owner)
+    except LedgerUnavailable:
+        return described_as_accepted(job)

@@ -1,0 +1,72 @@
+"""A worker process: chooses the real things, then lets Celery deliver until it is told to stop."""
+
+import os
+import socket
+
+import structlog
+
+from service.adapters.events import configure_logging
+from service.adapters.queue import celery_app
+from service.contract.settings import WorkerSettings
+from service.lifecycle.decoders import list_cards
+from service.lifecycle.parts import check_parts, open_parts
+from service.lifecycle.submit import Limits
+from workers.decoder import check_onnxruntime, profile_of
+from workers.heart import Heart
+from workers.lease import Watch
+from workers.sessions import Sessions
+from workers.shard import Studio
+from workers.tasks import register_tasks
+
+log = structlog.get_logger(__name__)
+
+
+def main(settings: WorkerSettings) -> int:
+    """Run until SIGTERM or SIGINT; the shard in hand is finished first. Returns the exit code.
+
+    Raises StartRefused, StorageUnavailable or LedgerUnavailable when something needed is missing.
+    """
+    configure_logging(settings)
+    check_onnxruntime(settings.device)
+    parts = open_parts(settings)
+    check_parts(settings, parts)
+    sessions = Sessions(parts.storage, device=settings.device, threads=settings.decoder_threads)
+    studio = Studio(parts, sessions, Watch(), settings.device, settings.heartbeat_s)
+    _warm_up(studio)
+    app = celery_app(settings)
+    limits = Limits(max_count=settings.max_count, max_active_jobs=settings.max_active_jobs)
+    register_tasks(app, studio, limits)
+    name = f"{socket.gethostname()}-{os.getpid()}"
+    heart = Heart(
+        parts.ledger,
+        studio.watch,
+        name=name,
+        slots=settings.slots,
+        profile=profile_of(settings.device),
+        limit_s=settings.shard_timeout_s,
+    )
+    heart.start()
+    log.info("worker_ready", worker=name, slots=settings.slots, **profile_of(settings.device))
+    try:
+        # Threads: a forked child inherits neither CUDA nor an ONNX Runtime session, and `solo` loses its
+        # running task at shutdown. Gossip and mingle talk to other workers, which nothing here needs.
+        worker = app.Worker(
+            pool="threads",
+            concurrency=settings.slots,
+            hostname=f"latentmill@{name}",
+            without_gossip=True,
+            without_mingle=True,
+            quiet=True,
+            loglevel="WARNING",
+        )
+        worker.start()
+        return int(worker.exitcode or 0)
+    finally:
+        heart.stop()
+
+
+def _warm_up(studio: Studio) -> None:
+    """Load what is published now, so that the first job does not pay for it."""
+    for card in list_cards(studio.parts.storage):
+        decoder = studio.sessions.get(card.name, card.digest)
+        log.info("decoder_warm", decoder=decoder.card.name, digest=card.digest)

@@ -1,0 +1,64 @@
+"""`latentmill.generate`: a job asked for by a foreign Celery producer. Its task id becomes the job id."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+
+from service.adapters.storage import create_or_keep
+from service.contract import layout
+from service.contract.errors import Fault, IdempotencyConflict, RequestInvalid, TooManyJobs
+from service.contract.job import Outcome, Progress, Status
+from service.contract.request import JOB_ID, AcceptedRequest
+from service.contract.value import canonical_json, sha256_hex
+from service.lifecycle.parts import Parts
+from service.lifecycle.submit import ANONYMOUS, Limits, submit
+
+log = structlog.get_logger(__name__)
+
+
+def generate_job(
+    parts: Parts, task_id: str, args: Sequence[Any], body: dict[str, Any], *, limits: Limits
+) -> None:
+    """Submit the body as a job; what is wrong with it is recorded as the job's failure.
+
+    Raises StorageUnavailable or LedgerUnavailable; Celery then logs it, and the promise has not begun:
+    it begins when `GET /v1/jobs/{id}` knows the job.
+    """
+    if not re.fullmatch(JOB_ID, task_id):
+        log.error(
+            "task_refused", reason="the task id is not [A-Za-z0-9_-]{8,64}", task=task_id[:64]
+        )
+        return
+    try:
+        if args:
+            raise RequestInvalid([Fault("", "send keyword arguments: decoder, label, count, …")])
+        submit(parts, body, owner=ANONYMOUS, limits=limits, job_id=task_id)
+    except (RequestInvalid, TooManyJobs) as error:
+        _record_refusal(parts, task_id, body, reason=error.detail)
+    except IdempotencyConflict as error:
+        # The id belongs to an accepted job, which must not be touched.
+        log.error("task_refused", job=task_id, reason=error.detail)
+
+
+def _record_refusal(parts: Parts, job_id: str, body: dict[str, Any], *, reason: str) -> None:
+    now = parts.clock()
+    refused = AcceptedRequest(
+        id=job_id,
+        owner=ANONYMOUS,
+        given=body,
+        given_sha256=sha256_hex(canonical_json(body)),
+        resolved=None,
+        created_at=now,
+    )
+    stored = create_or_keep(parts.storage, layout.job_request(job_id), refused.to_json())
+    if AcceptedRequest.model_validate_json(stored).resolved is not None:
+        log.error("task_refused", job=job_id, reason="the id belongs to another job")
+        return
+    outcome = Outcome(
+        id=job_id, status=Status.FAILED, error=reason, progress=Progress(), finished_at=now
+    )
+    create_or_keep(parts.storage, layout.job_outcome(job_id), outcome.to_json())
+    parts.storage.put(layout.log_entry(ANONYMOUS, now, job_id), b"")
+    log.warning("task_refused", job=job_id, reason=reason)

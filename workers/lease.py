@@ -1,0 +1,62 @@
+"""A worker's hold on one shard, renewed by the clock and not by the batch."""
+
+import time
+import uuid
+from types import TracebackType
+
+from service.adapters.ledger import Ledger, Verdict
+from service.contract.errors import LeaseLost
+
+
+class Lease:
+    """Renews while the shard is worked on; each renewal also tells whether the job still wants it."""
+
+    def __init__(self, ledger: Ledger, job_id: str, shard: int, *, heartbeat_s: float) -> None:
+        self._ledger, self._job_id, self._shard = ledger, job_id, shard
+        self._heartbeat_s = heartbeat_s
+        self.token = uuid.uuid4().hex
+        self.renewed_at = time.monotonic()
+
+    def keep(self) -> None:
+        """Renew when it is time. Raises LeaseLost when the job was cancelled or another worker has the shard."""
+        if time.monotonic() - self.renewed_at >= self._heartbeat_s:
+            self.renew()
+
+    def renew(self) -> None:
+        """Renew now. Raises LeaseLost."""
+        verdict = self._ledger.extend(self._job_id, self._shard, self.token)
+        if verdict != Verdict.OK:
+            raise LeaseLost(f"the job answered {verdict}")
+        self.renewed_at = time.monotonic()
+
+
+class Watch:
+    """The leases that this process holds, so that its heart can tell work from a wedge."""
+
+    def __init__(self) -> None:
+        self._held: set[Lease] = set()
+
+    def holding(self, lease: Lease) -> "_Held":
+        return _Held(self._held, lease)
+
+    def oldest_s(self) -> float:
+        """Seconds since the least recently renewed lease was renewed; 0 when idle."""
+        now = time.monotonic()
+        return max((now - lease.renewed_at for lease in self._held.copy()), default=0.0)
+
+
+class _Held:
+    def __init__(self, held: set[Lease], lease: Lease) -> None:
+        self._held, self._lease = held, lease
+
+    def __enter__(self) -> Lease:
+        self._held.add(self._lease)
+        return self._lease
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._held.discard(self._lease)

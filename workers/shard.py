@@ -1,0 +1,196 @@
+"""Run one shard: begin, reuse or make, store, commit. Delivered twice, killed anywhere, it is stored once."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from service.adapters.ledger import Verdict
+from service.contract import layout
+from service.contract.errors import (
+    DecoderRefused,
+    LeaseLost,
+    ObjectExists,
+    OutOfMemory,
+    Unavailable,
+    UnknownDecoder,
+)
+from service.contract.manifest import Profile, ShardRecord
+from service.contract.request import ResolvedRequest
+from service.contract.shard import BLOCK, Shard, shard_at
+from service.lifecycle.dispatch import dispatch
+from service.lifecycle.finish import finish
+from service.lifecycle.parts import Parts
+from workers.archives import new_archive
+from workers.decoder import Decoder, profile_of
+from workers.latents import draw_latents
+from workers.lease import Lease, Watch
+from workers.png import ENCODER
+from workers.sessions import Sessions
+from workers.stored import adopt
+
+log = structlog.get_logger(__name__)
+
+#: Nothing a second try could change: the job fails at once, with the reason.
+HOPELESS = (DecoderRefused, UnknownDecoder)
+
+#: Waits between tries at one shard, so that a storage outage does not use the attempts up.
+RETRY_S = 5.0
+
+
+@dataclass(frozen=True)
+class Studio:
+    """What a worker process makes shards with."""
+
+    parts: Parts
+    sessions: Sessions
+    watch: Watch
+    device: str
+    heartbeat_s: float
+
+
+def run_shard(studio: Studio, job_id: str, index: int) -> Verdict:
+    """Make shard `index` of a job unless it is made; a failed try is given back, not raised.
+
+    Returns how it ended. Raises LedgerUnavailable, after which the lease brings the shard back.
+    """
+    ledger = studio.parts.ledger
+    lease = Lease(ledger, job_id, index, heartbeat_s=studio.heartbeat_s)
+    verdict, request = ledger.begin(job_id, index, lease.token)
+    if request is None:
+        return _not_begun(studio.parts, job_id, verdict)
+    with studio.watch.holding(lease):
+        try:
+            record, reused = _stored(studio, request, index, lease)
+        except LeaseLost as error:
+            log.info("shard_dropped", job=job_id, shard=index, reason=error.detail)
+            return Verdict.STOP
+        except Exception as error:
+            # Whatever it was, it is recorded and bounded by attempts; nothing else would tell it.
+            return _give_back(studio.parts, job_id, index, lease, error)
+    return _commit(studio.parts, job_id, index, record, reused=reused)
+
+
+def _not_begun(parts: Parts, job_id: str, verdict: Verdict) -> Verdict:
+    if verdict == Verdict.FAIL:
+        finish(parts, job_id)
+    return verdict
+
+
+def _stored(
+    studio: Studio, request: ResolvedRequest, index: int, lease: Lease
+) -> tuple[ShardRecord, bool]:
+    """The record of the shard once storage holds it, and whether it did before."""
+    shard = shard_at(index, count=request.count, shard_size=request.shard_size)
+    key = layout.shard_of(request.recipe, shard)
+    record = adopt(studio.parts.storage, key)
+    if record is not None:
+        return record, True
+    started = time.monotonic()
+    decoder = studio.sessions.get(request.decoder, request.digest)
+    made = make_shard(decoder, request, shard, device=studio.device, keep=lease.keep)
+    # Before the write, so that a worker that was paused past its lease does not write for nothing.
+    lease.renew()
+    record = _write(studio.parts, key, made)
+    _note_work(studio.parts, request, record, busy_s=time.monotonic() - started)
+    return record, False
+
+
+@dataclass(frozen=True)
+class Made:
+    data: bytes
+    record: ShardRecord
+
+
+def make_shard(
+    decoder: Decoder,
+    request: ResolvedRequest,
+    shard: Shard,
+    *,
+    device: str,
+    keep: Callable[[], None],
+) -> Made:
+    """The archive of one shard and its record: a pure function of recipe, shard and profile.
+
+    `keep` is called after every block; what it raises ends the work.
+    """
+    card, recipe = decoder.card, request.recipe
+    archive, pixels = new_archive(recipe, shard, card), hashlib.sha256()
+    for start in range(shard.start, shard.stop, BLOCK):
+        stop = min(start + BLOCK, shard.stop)
+        latents = draw_latents(
+            recipe.seed, start, stop, card.latent_dim, temperature_milli=recipe.temperature_milli
+        )
+        images = decoder.decode(latents, recipe.label)
+        pixels.update(images.data)
+        archive.add(images)
+        keep()
+    data = archive.finish()
+    record = ShardRecord(
+        samples=shard.samples,
+        size_bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+        pixels_sha256=pixels.hexdigest(),
+        profile=Profile(decoder=card.digest, encoder=ENCODER, **profile_of(device)),
+    )
+    return Made(data, record)
+
+
+def _write(parts: Parts, key: str, made: Made) -> ShardRecord:
+    """Create the object; where another writer was first, its intact object stands and is adopted."""
+    for _ in range(3):
+        try:
+            parts.storage.create(key, made.data, metadata=made.record.to_metadata())
+        except ObjectExists:
+            record = adopt(parts.storage, key)
+            if record is not None:
+                return record
+        else:
+            return made.record
+    raise Unavailable(f"object {key} is broken again and again")
+
+
+def _note_work(
+    parts: Parts, request: ResolvedRequest, record: ShardRecord, *, busy_s: float
+) -> None:
+    parts.ledger.note_work(
+        f"{request.digest}:{request.format}:{request.compression}",
+        samples=record.samples,
+        size_bytes=record.size_bytes,
+        busy_ms=round(busy_s * 1000),
+    )
+
+
+def _give_back(parts: Parts, job_id: str, index: int, lease: Lease, error: Exception) -> Verdict:
+    # MemoryError must not leave a task: Celery's thread pool would never take another one.
+    told = OutOfMemory() if isinstance(error, MemoryError) else error
+    reason = str(told) or repr(told)
+    retry_s = None if isinstance(error, HOPELESS) else RETRY_S
+    log.warning("shard_failed", job=job_id, shard=index, reason=reason, retry_s=retry_s)
+    # A store that is away is nobody's fault: such a try does not count.
+    counts = not isinstance(error, Unavailable)
+    verdict = parts.ledger.release(
+        job_id, index, lease.token, reason=reason, retry_s=retry_s, counts=counts
+    )
+    if verdict == Verdict.FAIL:
+        finish(parts, job_id)
+    return verdict
+
+
+def _commit(parts: Parts, job_id: str, index: int, record: ShardRecord, *, reused: bool) -> Verdict:
+    verdict = parts.ledger.commit(job_id, index, record, reused=reused)
+    log.info(
+        "shard_stored",
+        job=job_id,
+        shard=index,
+        samples=record.samples,
+        reused=reused,
+        verdict=verdict,
+    )
+    if verdict == Verdict.LAST:
+        finish(parts, job_id)
+    # A slot is free: let the next owner's shard follow without waiting for the sweep.
+    dispatch(parts, limit=2)
+    return verdict

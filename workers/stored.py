@@ -1,0 +1,38 @@
+"""Shards that storage holds already: trusted only after their bytes were read and hashed again."""
+
+import structlog
+
+from service.adapters.storage import Storage, StoredObject
+from service.contract import layout
+from service.contract.errors import ObjectMissing
+from service.contract.manifest import ShardRecord
+from service.contract.value import sha256_hex
+
+log = structlog.get_logger(__name__)
+
+
+def adopt(storage: Storage, key: str) -> ShardRecord | None:
+    """The record of an intact stored shard; None when there is none, or only a broken one, now put aside."""
+    try:
+        head, data = storage.head(key), storage.get(key)
+    except ObjectMissing:
+        return None
+    record = _record_or_none(head)
+    if record is None or sha256_hex(data) != record.sha256:
+        _put_aside(storage, key, data)
+        return None
+    return record
+
+
+def _record_or_none(head: StoredObject) -> ShardRecord | None:
+    try:
+        return ShardRecord.from_metadata(head.metadata, size_bytes=head.size_bytes)
+    except (KeyError, ValueError):
+        return None
+
+
+def _put_aside(storage: Storage, key: str, data: bytes) -> None:
+    """Keep the broken bytes for a person to look at, and free the key."""
+    storage.put(layout.quarantined(key, sha256_hex(data)), data)
+    storage.delete(key)
+    log.error("shard_quarantined", key=key, sha256=sha256_hex(data))
