@@ -62,7 +62,9 @@ def test_only_queued_and_running_want_shards() -> None:
     """A job that is being stopped or finished gets no new work."""
     assert {status.value for status in Status if status.wants_shards} == {"queued", "running"}
     assert {
-        status.value for status in Status if status.intended_outcome is None and not status.is_terminal
+        status.value
+        for status in Status
+        if status.intended_outcome is None and not status.is_terminal
     } == {
         "queued",
         "running",
@@ -72,7 +74,9 @@ def test_only_queued_and_running_want_shards() -> None:
 def test_moments_are_spelled_in_utc_with_milliseconds() -> None:
     """Two processes in two time zones write one moment alike."""
     here = datetime(2026, 1, 2, 3, 4, 5, 678_901, tzinfo=timezone(timedelta(hours=5, minutes=30)))
-    outcome = Outcome(id="job-12345", status=Status.COMPLETED, progress=Progress(), finished_at=here)
+    outcome = Outcome(
+        id="job-12345", status=Status.COMPLETED, progress=Progress(), finished_at=here
+    )
     assert '"finished_at": "2026-01-01T21:34:05.678Z"' in outcome.to_json().decode()
 
 
@@ -100,6 +104,8 @@ def test_an_outcome_reads_back_as_written() -> None:
 def test_a_job_is_frozen() -> None:
     """A status changes in the ledger, never in a value somebody holds."""
     moment = datetime(2026, 1, 2, tzinfo=UTC)
-    job = Job(id="job-12345", status=Status.QUEUED, request=None, progress=Progress(), created_at=moment)
+    job = Job(
+        id="job-12345", status=Status.QUEUED, request=None, progress=Progress(), created_at=moment
+    )
     with pytest.raises(ValidationError, match="frozen"):
         job.status = Status.COMPLETED  # type: ignore[misc]

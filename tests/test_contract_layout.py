@@ -28,7 +28,10 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
         (layout.job_outcome("job-12345"), "jobs/job-12345/outcome.json"),
         (layout.job_repair("job-12345"), "jobs/job-12345/repair.json"),
         (layout.active("job-12345"), "active/job-12345"),
-        (layout.log_entry("anonymous", MOMENT, "job-12345"), "log/anonymous/8232676954321-job-12345"),
+        (
+            layout.log_entry("anonymous", MOMENT, "job-12345"),
+            "log/anonymous/8232676954321-job-12345",
+        ),
         (layout.quarantined("shards/x/y.zip", DIGEST), f"quarantine/{DIGEST}/shards/x/y.zip"),
         (layout.probe("token"), "probe/token"),
     ],

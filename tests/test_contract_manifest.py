@@ -19,7 +19,9 @@ PROFILE = Profile(
 
 digests = st.text("0123456789abcdef", min_size=64, max_size=64)
 words = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
-profiles = st.builds(Profile, decoder=digests, onnxruntime=words, provider=words, device=words, encoder=words)
+profiles = st.builds(
+    Profile, decoder=digests, onnxruntime=words, provider=words, device=words, encoder=words
+)
 records = st.builds(
     ShardRecord,
     samples=st.integers(1, 64_512),
@@ -48,7 +50,9 @@ def test_metadata_is_what_every_store_keeps(record: ShardRecord) -> None:
 @pytest.mark.parametrize("missing", ["samples", "sha256", "pixels-sha256", "profile"])
 def test_metadata_of_somebody_else_is_not_a_record(missing: str) -> None:
     """An object that no worker of ours wrote is noticed."""
-    record = ShardRecord(samples=1, size_bytes=1, sha256="b" * 64, pixels_sha256="c" * 64, profile=PROFILE)
+    record = ShardRecord(
+        samples=1, size_bytes=1, sha256="b" * 64, pixels_sha256="c" * 64, profile=PROFILE
+    )
     metadata = {name: value for name, value in record.to_metadata().items() if name != missing}
     with pytest.raises(KeyError, match=missing):
         ShardRecord.from_metadata(metadata, size_bytes=1)
@@ -70,7 +74,9 @@ def test_everything_in_a_profile_tells_machines_apart(field: str) -> None:
 
 def manifest() -> Manifest:
     request = resolve(
-        parse_request({"decoder": "mnist", "label": 3, "count": 1500, "seed": 2**63 - 1, "shard_size": 1024}),
+        parse_request(
+            {"decoder": "mnist", "label": 3, "count": 1500, "seed": 2**63 - 1, "shard_size": 1024}
+        ),
         card_of(),
         drawn_seed=0,
     )
@@ -99,7 +105,7 @@ def manifest() -> Manifest:
 
 
 def test_a_manifest_reads_back_as_written() -> None:
-    """Verification and repair start from `manifest.json`; the largest seed survives the round trip."""
+    """Verification starts from `manifest.json`; the largest seed survives the round trip."""
     written = manifest()
     read = Manifest.model_validate_json(written.to_json())
     assert read == written
@@ -110,4 +116,6 @@ def test_a_manifest_reads_back_as_written() -> None:
 def test_a_manifest_with_an_unknown_field_is_refused() -> None:
     """Values are closed on the way in too."""
     with pytest.raises(ValidationError, match="Extra inputs"):
-        Manifest.model_validate_json(manifest().to_json().replace(b'"profiles"', b'"extra": 1, "profiles"'))
+        Manifest.model_validate_json(
+            manifest().to_json().replace(b'"profiles"', b'"extra": 1, "profiles"')
+        )

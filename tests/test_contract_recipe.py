@@ -1,4 +1,4 @@
-"""The recipe's digest names the shards: its values are fixed, and every field that decides bytes is in it."""
+"""The recipe's digest names the shards: its values are fixed, and every field is in it."""
 
 import json
 from typing import Any
@@ -18,7 +18,7 @@ RECIPE = Recipe(decoder=DIGEST, label="3", seed=42, format=Format.ZIP, shard_siz
 
 
 def test_the_digest_is_the_sha256_of_the_rfc_8785_form() -> None:
-    """Sorted keys, no white space, no floats; the seed is a string: RFC 8785 numbers end at 2**53."""
+    """Sorted keys, no white space, no floats; the seed a string: numbers end at 2**53."""
     spelled = (
         '{"compression":"fast","contract":1,"decoder":"' + DIGEST + '","format":"zip","label":"3",'
         '"seed":"42","shard_size":16384,"temperature_milli":1000}'
@@ -35,7 +35,10 @@ def changed(**fields: Any) -> Recipe:
     [
         (RECIPE, "041ed853c177c977560e5c733edcbfa7cddc77e612296b698d229557a7add5fc"),
         (changed(label=None), "e8481b4f8b15f409876003c47349c885606f04c55d4488c12f9017ef5f34f337"),
-        (changed(seed=MAX_SEED), "71ea567976f7dabd04ed811f0f8d96777b6f38d479b58ba173db7a3658bb5ac9"),
+        (
+            changed(seed=MAX_SEED),
+            "71ea567976f7dabd04ed811f0f8d96777b6f38d479b58ba173db7a3658bb5ac9",
+        ),
         (
             changed(format=Format.NPZ, compression=Compression.NONE, temperature_milli=600),
             "74bd4fd242595fc5462e6664a65c5c36fd6682d2ac0eaf800bbb22733ee145e7",
@@ -113,7 +116,9 @@ values = st.recursive(
     | st.booleans()
     | st.integers(-(2**53) + 1, 2**53 - 1)
     | st.text(st.characters(max_codepoint=126)),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters(max_codepoint=126)), inner),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.text(st.characters(max_codepoint=126)), inner)
+    ),
 )
 
 

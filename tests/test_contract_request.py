@@ -1,4 +1,4 @@
-"""What may be asked for: every fault of a body is told at once, by JSON pointer, and nothing is guessed."""
+"""What may be asked for: all faults of a body at once, by JSON pointer; nothing is guessed."""
 
 import math
 from contextlib import suppress
@@ -211,10 +211,14 @@ def test_an_unknown_label_is_answered_with_the_known_ones() -> None:
     assert len(fault.detail) < 300
 
 
-@pytest.mark.parametrize(("shard_size", "allowed"), [(None, True), (1024, True), (5120, True), (6144, False)])
+@pytest.mark.parametrize(
+    ("shard_size", "allowed"), [(None, True), (1024, True), (5120, True), (6144, False)]
+)
 def test_a_shard_stays_within_a_worker_s_memory(shard_size: int | None, allowed: bool) -> None:
     """64 x 64 RGB images fit 5,120 times into 64 MiB."""
-    card = card_of(image=MNIST["image"].model_copy(update={"height": 64, "width": 64, "channels": 3}))
+    card = card_of(
+        image=MNIST["image"].model_copy(update={"height": 64, "width": 64, "channels": 3})
+    )
     body = GOOD if shard_size is None else GOOD | {"shard_size": shard_size}
     assert (shard_size_faults(parse_request(body), card) == []) is allowed
 
@@ -222,7 +226,9 @@ def test_a_shard_stays_within_a_worker_s_memory(shard_size: int | None, allowed:
 def test_request_json_reads_back_as_written() -> None:
     """A job rebuilt from `request.json` is the same job, milliseconds included."""
     text = (
-        '{"id":"job-12345","owner":"anonymous","given":{"decoder":"mnist"},"given_sha256":"' + "0" * 64 + '",'
+        '{"id":"job-12345","owner":"anonymous","given":{"decoder":"mnist"},"given_sha256":"'
+        + "0" * 64
+        + '",'
         '"resolved":null,"created_at":"2026-01-02T03:04:05.678Z"}'
     )
     accepted = AcceptedRequest.model_validate_json(text)

@@ -20,7 +20,7 @@ shard_sizes = st.integers(1, MAX_SHARD_SIZE // BLOCK).map(lambda blocks: blocks 
 
 @given(count=st.integers(1, 2_000_000), shard_size=shard_sizes)
 def test_shards_partition_the_samples_exactly(count: int, shard_size: int) -> None:
-    """Every sample lies in one shard and no shard is empty, whatever the count and the shard size."""
+    """Every sample lies in one shard and no shard is empty, whatever count and shard size."""
     shards = list(all_shards(count, shard_size))
     assert [shard.index for shard in shards] == list(range(shard_count(count, shard_size)))
     edges = [0] + [shard.stop for shard in shards]
@@ -38,7 +38,9 @@ def test_shards_start_on_block_boundaries(count: int, shard_size: int, data: st.
     assert shard.stop % BLOCK == 0 or shard.stop == count
 
 
-@given(count=st.integers(1, 10**12), more=st.integers(0, 10**6), shard_size=shard_sizes, data=st.data())
+@given(
+    count=st.integers(1, 10**12), more=st.integers(0, 10**6), shard_size=shard_sizes, data=st.data()
+)
 def test_a_longer_job_contains_every_full_shard(
     count: int, more: int, shard_size: int, data: st.DataObject
 ) -> None:
@@ -67,13 +69,13 @@ def test_a_shard_outside_the_job_is_refused(index: int) -> None:
     ],
 )
 def test_default_shard_sizes(height: int, width: int, channels: int, expected: int) -> None:
-    """The default is part of the contract: it decides the recipe of a request that names no shard size."""
+    """Part of the contract: the default decides the recipe of a request without shard size."""
     assert default_shard_size(height * width * channels) == expected
 
 
 @given(image_bytes=st.integers(1, 1024 * 1024 * 3))
 def test_the_default_shard_size_bounds_memory(image_bytes: int) -> None:
-    """Whole blocks, never above the default, and within 64 MiB of pixels unless one block alone is larger."""
+    """Whole blocks within 64 MiB of pixels, unless one block alone is larger."""
     size = default_shard_size(image_bytes)
     assert size % BLOCK == 0
     assert BLOCK <= size <= DEFAULT_SHARD_SIZE

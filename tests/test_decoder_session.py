@@ -1,4 +1,4 @@
-"""A decoder keeps its card or is refused, and a sample's pixels do not depend on where it is decoded."""
+"""A decoder keeps its card or is refused; a sample's pixels do not hang on where it is decoded."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,13 +20,16 @@ BATCH, DIM = 64, 8
 
 
 def graph_whose_shape_shows_when_run() -> bytes:
-    """A decoder of black 8 x 8 images whose output shape hangs on the latents, so loading cannot tell."""
+    """A decoder whose output shape hangs on the latents, so that loading cannot tell it."""
     nodes = [
         helper.make_node("ReduceMax", ["latent"], ["largest"], keepdims=0),
         helper.make_node("Cast", ["largest"], ["more"], to=TensorProto.INT64),
         helper.make_node("Add", ["shape", "more"], ["real_shape"]),
         helper.make_node(
-            "ConstantOfShape", ["real_shape"], ["image"], value=numpy_helper.from_array(np.zeros(1, np.uint8))
+            "ConstantOfShape",
+            ["real_shape"],
+            ["image"],
+            value=numpy_helper.from_array(np.zeros(1, np.uint8)),
         ),
     ]
     latent = helper.make_tensor_value_info("latent", TensorProto.FLOAT, [BATCH, DIM])
@@ -53,18 +56,28 @@ class Wrong:
 
 
 WRONG = {
-    "digest": Wrong(lambda: tiny_graph(seed=1), lambda _: tiny_decoder()[1], ("sha256", "its card says")),
+    "digest": Wrong(
+        lambda: tiny_graph(seed=1), lambda _: tiny_decoder()[1], ("sha256", "its card says")
+    ),
     "not_onnx": Wrong(lambda: b"not an ONNX file", tiny_card, ("not an ONNX file that loads",)),
     "empty": Wrong(lambda: b"", tiny_card, ("not an ONNX file that loads",)),
     "cut_off": Wrong(lambda: tiny_graph()[:-100], tiny_card, ("not an ONNX file that loads",)),
     "input_name": Wrong(lambda: tiny_graph(latent_name="z"), tiny_card, ("'z'", "'latent'")),
     "no_label_input": Wrong(lambda: tiny_graph(classes=0), tiny_card, ("'label'", "tensor(int64)")),
-    "a_label_input": Wrong(tiny_graph, lambda file: tiny_card(file, labels=()), ("'label'", "tensor(int64)")),
-    "float_output": Wrong(lambda: tiny_graph(uint8=False), tiny_card, ("tensor(float)", "tensor(uint8)")),
-    "latent_dim": Wrong(tiny_graph, lambda file: tiny_card(file, latent_dim=9), ("[64, 8]", "[64, 9]")),
+    "a_label_input": Wrong(
+        tiny_graph, lambda file: tiny_card(file, labels=()), ("'label'", "tensor(int64)")
+    ),
+    "float_output": Wrong(
+        lambda: tiny_graph(uint8=False), tiny_card, ("tensor(float)", "tensor(uint8)")
+    ),
+    "latent_dim": Wrong(
+        tiny_graph, lambda file: tiny_card(file, latent_dim=9), ("[64, 8]", "[64, 9]")
+    ),
     "batch": Wrong(tiny_graph, lambda file: tiny_card(file, batch_size=32), ("[64, 8]", "[32, 8]")),
     "image": Wrong(
-        tiny_graph, lambda file: tiny_card(file, shape=(8, 8, 3)), ("[64, 8, 8, 1]", "[64, 8, 8, 3]")
+        tiny_graph,
+        lambda file: tiny_card(file, shape=(8, 8, 3)),
+        ("[64, 8, 8, 1]", "[64, 8, 8, 3]"),
     ),
     "image_that_shows_when_run": Wrong(
         graph_whose_shape_shows_when_run,
@@ -87,7 +100,10 @@ def test_a_decoder_that_does_not_keep_its_card_is_refused_in_one_line(case: str)
 
 def test_a_gpu_that_is_not_there_is_no_silent_cpu() -> None:
     """ONNX Runtime falls back to the CPU with a warning at most; the session refuses to start."""
-    with pytest.warns(UserWarning, match="CUDAExecutionProvider"), pytest.raises(StartRefused) as error:
+    with (
+        pytest.warns(UserWarning, match="CUDAExecutionProvider"),
+        pytest.raises(StartRefused) as error,
+    ):
         Decoder(*tiny_decoder(), device="cuda")
     assert "LATENTMILL_DEVICE=cuda" in str(error.value)
 

@@ -34,7 +34,8 @@ def bytes_of(latents: np.ndarray) -> bytes:
 def philox(seed: int, block: int) -> np.random.Philox:
     """The bit generator of one block, spelled out a second time."""
     return np.random.Philox(
-        key=np.array([seed, 0], dtype=np.uint64), counter=np.array([0, block, 0, 0], dtype=np.uint64)
+        key=np.array([seed, 0], dtype=np.uint64),
+        counter=np.array([0, block, 0, 0], dtype=np.uint64),
     )
 
 
@@ -56,14 +57,18 @@ def test_the_golden_blocks_reach_the_tail_that_calls_the_c_library() -> None:
 
 
 def test_a_block_is_philox_4x64_10_as_published() -> None:
-    """The raw stream of (seed, block) can be made again from the paper: Salmon et al. 2011, ten rounds."""
+    """The raw stream of (seed, block) can be made again from the paper: Salmon et al. 2011."""
     for seed, block in ((0, 0), (42, 97_656), (MAX_SEED, 2**31)):
         raw = philox(seed, block).random_raw(12).tolist()
         # NumPy moves the counter before it draws.
-        assert raw == [word for step in (1, 2, 3) for word in philox_4x64_10((step, block, 0, 0), (seed, 0))]
+        assert raw == [
+            word for step in (1, 2, 3) for word in philox_4x64_10((step, block, 0, 0), (seed, 0))
+        ]
 
 
-def philox_4x64_10(counter: tuple[int, int, int, int], key: tuple[int, int]) -> tuple[int, int, int, int]:
+def philox_4x64_10(
+    counter: tuple[int, int, int, int], key: tuple[int, int]
+) -> tuple[int, int, int, int]:
     word = 2**64
     for _ in range(10):
         low, high = counter[0] * 0xD2E7470EE14C6C93, counter[2] * 0xCA5A826395121157
@@ -79,7 +84,7 @@ def philox_4x64_10(counter: tuple[int, int, int, int], key: tuple[int, int]) -> 
 
 @given(seed=seeds, block=st.integers(0, 2**53))
 def test_blocks_cannot_overlap(seed: int, block: int) -> None:
-    """A block moves only word 0 of the counter, by far less than the 2**64 steps to the next one."""
+    """A block moves only word 0 of its counter, far less than the 2**64 steps to the next."""
     generator = philox(seed, block)
     np.random.Generator(generator).standard_normal((BLOCK, 512), dtype=np.float32)
     moved, *rest = (int(word) for word in generator.state["state"]["counter"])
@@ -94,9 +99,14 @@ def test_draw_block_starts_from_its_own_counter() -> None:
     assert bytes_of(draw_block(42, 7, 20)) == bytes_of(expected)
 
 
-@given(seed=seeds, start=st.integers(0, 5000), length=st.integers(1, 3000), dim=st.sampled_from([1, 2, 20]))
+@given(
+    seed=seeds,
+    start=st.integers(0, 5000),
+    length=st.integers(1, 3000),
+    dim=st.sampled_from([1, 2, 20]),
+)
 def test_a_range_is_the_slice_of_the_whole(seed: int, start: int, length: int, dim: int) -> None:
-    """Any [start, stop) equals that slice of a longer draw: neither shard nor batch changes a sample."""
+    """Any [start, stop) is that slice of a longer draw: neither shard nor batch changes it."""
     whole = draw_latents(seed, 0, 8 * BLOCK, dim)
     part = draw_latents(seed, start, start + length, dim)
     assert part.shape == (length, dim)
@@ -112,7 +122,7 @@ def test_sample_i_is_row_i_mod_1024_of_block_i_div_1024(index: int) -> None:
 
 @given(milli=st.integers(1, 2000))
 def test_temperature_is_one_float32_multiplication(milli: int) -> None:
-    """Scaled latents are float32(temperature) times the plain ones, rounded once, element by element."""
+    """Scaled latents are float32(temperature) times the plain ones, each rounded once."""
     plain = draw_latents(7, 1000, 1100, 20)
     scaled = draw_latents(7, 1000, 1100, 20, temperature_milli=milli)
     factor = float(np.float32(milli / 1000))
