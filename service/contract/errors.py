@@ -127,6 +127,10 @@ class WaitTimedOut(LatentmillError):
     """The job is not finished yet; it goes on, and waiting again is free."""
 
 
+class FolderTaken(LatentmillError):
+    """The folder holds another job's files; choose another one."""
+
+
 class ServerUnreachable(Unavailable):
     """No Latentmill server answers at this URL."""
 

