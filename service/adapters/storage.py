@@ -12,17 +12,24 @@ __all__ = ["Storage", "StoredObject", "create_or_keep", "exists", "open_storage"
 
 
 class Storage(Protocol):
-    """Keys to bytes, strongly consistent. Keys and metadata that break a rule of `storage_object` raise
-    ValueError. Every method raises StorageUnavailable, saying where and what to set, when the store does not answer.
+    """Keys to bytes, strongly consistent.
+
+    Keys and metadata that break the rules in `storage_object` raise ValueError. Any method raises
+    StorageUnavailable when the store does not answer: which store, what happened, what to set.
     """
 
-    def put(self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None) -> None:
+    def put(
+        self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None
+    ) -> None:
         """Write the object whole or not at all, over any object of that key."""
 
     def create(
         self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None
     ) -> None:
-        """Write the object only if the key is free: of all who try, one wins. Raises ObjectExists."""
+        """Write the object only if the key is free: of all who try, one wins. Raises ObjectExists.
+
+        Where an answer was lost and the call repeated, what exists may be this caller's own object.
+        """
 
     def get(self, key: str) -> bytes:
         """The object's bytes. Raises ObjectMissing."""
@@ -34,7 +41,7 @@ class Storage(Protocol):
         """Size, age and metadata. Raises ObjectMissing."""
 
     def list(self, prefix: str, *, after: str = "") -> Iterator[StoredObject]:
-        """Objects whose key starts with `prefix` and sorts behind `after`, in the order of their keys."""
+        """Objects whose key starts with `prefix` and sorts behind `after`, ordered by key."""
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is no error."""
@@ -43,7 +50,7 @@ class Storage(Protocol):
         """A URL that reads this one object for a while; None when the store cannot sign."""
 
     def check(self) -> None:
-        """Ask for an answer. Raises StorageUnavailable saying which store, where, and what to set."""
+        """Ask the store for an answer."""
 
 
 def open_storage(settings: Settings) -> Storage:
@@ -67,7 +74,7 @@ def exists(storage: Storage, key: str) -> bool:
 
 
 def create_or_keep(storage: Storage, key: str, data: bytes) -> bytes:
-    """Create the object, or read what another writer created first: the bytes that stand, either way."""
+    """Create the object, or read what another created first: the bytes that stand, either way."""
     try:
         storage.create(key, data)
     except ObjectExists:

@@ -29,10 +29,10 @@ _LOCKS = 64
 
 
 class FolderStorage:
-    """A file for each object, at its key. The file is the object: metadata comes before it and goes after it.
+    """A file for each object, at its key. Metadata comes before the file and goes after it.
 
-    A key cannot be another key's folder (`a` beside `a/b`), unlike in S3. Raises StorageUnavailable, also
-    from the constructor, when the folder cannot be made or written.
+    A key cannot be another key's folder (`a` beside `a/b`), unlike in S3. The constructor raises
+    StorageUnavailable too, when the folder cannot be made or written.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -44,7 +44,9 @@ class FolderStorage:
                 make_folder(folder)
             sweep_drafts(self._drafts)
 
-    def put(self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None) -> None:
+    def put(
+        self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None
+    ) -> None:
         self._write(key, data, metadata or {}, only_if_free=False)
 
     def create(
@@ -69,7 +71,7 @@ class FolderStorage:
             while True:
                 seen = stat_file(path)
                 metadata = sidecar.read(seen.st_ino)
-                # A writer may have passed between the two reads; then size and metadata are not one object's.
+                # A writer in between would make the size one object's and the metadata another's.
                 if _same(seen, stat_file(path)):
                     return _stored(key, seen, metadata)
 
@@ -153,9 +155,15 @@ def _inode(path: Path) -> int | None:
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:
-    return (one.st_ino, one.st_mtime_ns, one.st_size) == (other.st_ino, other.st_mtime_ns, other.st_size)
+    return (one.st_ino, one.st_mtime_ns, one.st_size) == (
+        other.st_ino,
+        other.st_mtime_ns,
+        other.st_size,
+    )
 
 
 def _stored(key: str, found: os.stat_result, metadata: Mapping[str, str]) -> StoredObject:
     modified_at = datetime.fromtimestamp(found.st_mtime, UTC)
-    return StoredObject(key=key, size_bytes=found.st_size, modified_at=modified_at, metadata=metadata)
+    return StoredObject(
+        key=key, size_bytes=found.st_size, modified_at=modified_at, metadata=metadata
+    )

@@ -19,7 +19,7 @@ _PUBLISH_TRIES = 8
 
 @contextmanager
 def draft(folder: Path, data: bytes | memoryview) -> Iterator[Path]:
-    """A synced file with these bytes that is removed at the end, unless it was published. Raises OSError."""
+    """A synced file that is removed at the end, unless it was published. Raises OSError."""
     path = folder / f"{os.getpid()}-{secrets.token_hex(8)}"
     try:
         with path.open("xb") as file:
@@ -32,7 +32,7 @@ def draft(folder: Path, data: bytes | memoryview) -> Iterator[Path]:
 
 
 def publish(draft: Path, path: Path) -> None:
-    """Move a draft to its place, over what stood there, so that it survives a power cut. Raises OSError."""
+    """Move a draft over what stands at `path`, to survive a power cut. Raises OSError."""
     for remaining in reversed(range(_PUBLISH_TRIES)):
         make_folder(path.parent)
         try:
@@ -77,7 +77,7 @@ def sync_folder(folder: Path) -> None:
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock file against every thread and process; a killed holder lets go. Raises TimeoutError."""
+    """Hold a lock file against threads and processes; the killed let go. Raises TimeoutError."""
     # A descriptor of its own for each holder: flock tells threads apart by nothing else.
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     try:

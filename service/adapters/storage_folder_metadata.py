@@ -1,4 +1,4 @@
-"""Metadata beside the files of a folder, true of their bytes at every moment and after every crash."""
+"""Metadata beside the files of a folder, true of their bytes at every moment and after a crash."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,8 +11,9 @@ from service.adapters.storage_folder_files import draft, prune, publish, remove
 class Sidecar:
     """The metadata of one object. Writers hold the object's lock; readers need none.
 
-    While a file takes another's place the sidecar holds the metadata of both by inode number, so whichever
-    stands is described. With one entry the number is not asked, and a copied folder keeps its metadata.
+    While a file takes another's place the sidecar holds the metadata of both by inode number, so
+    that whichever stands is described. Of a single entry the number is not asked: a copied folder,
+    which has other numbers, keeps its metadata.
     """
 
     def __init__(self, folder: Path, key: str, *, drafts: Path) -> None:
@@ -29,7 +30,9 @@ class Sidecar:
         return entries.get(str(inode), {})
 
     @contextmanager
-    def handover(self, standing: int | None, coming: int, metadata: Mapping[str, str]) -> Iterator[None]:
+    def handover(
+        self, standing: int | None, coming: int, metadata: Mapping[str, str]
+    ) -> Iterator[None]:
         """Around the moment when inode `coming` takes the place of `standing`, or of nothing."""
         alone = standing is None
         if alone and not metadata:

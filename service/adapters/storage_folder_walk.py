@@ -7,10 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 
 
-def walk(root: Path, *, prefix: str, after: str, hidden: str) -> Iterator[tuple[str, os.stat_result]]:
-    """Files whose key starts with `prefix` and sorts behind `after`, none under `hidden`. Raises OSError.
+def walk(
+    root: Path, *, prefix: str, after: str, hidden: str
+) -> Iterator[tuple[str, os.stat_result]]:
+    """Files whose key starts with `prefix` and sorts behind `after`. Raises OSError.
 
-    S3's order: by the whole key, so `a-b` comes before `a/b`. What vanishes meanwhile is left out.
+    S3's order: by the whole key, so `a-b` comes before `a/b`. Left out: the folder `hidden` of the
+    root, and what vanishes meanwhile.
     """
     folder, slash, _ = prefix.rpartition("/")
     yield from _walk(root, folder + slash, prefix, after, f"{hidden}/")
@@ -37,7 +40,7 @@ def _walk(
 
 
 def _keys(root: Path, folder: str) -> list[str]:
-    """Keys in a folder; those of folders end in their slash, which sorts them as whole keys are sorted."""
+    """Keys in a folder; those of folders end in a slash, which sorts them as whole keys sort."""
     with suppress(FileNotFoundError, NotADirectoryError), os.scandir(root / folder) as entries:
         return sorted(folder + entry.name + "/" * entry.is_dir() for entry in entries)
     return []

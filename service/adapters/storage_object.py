@@ -1,4 +1,4 @@
-"""An object as every store tells it, and the rules of keys and metadata that hold in all of them."""
+"""An object as every store tells it, and the rules of keys and metadata that all keep."""
 
 import re
 from collections.abc import Mapping
@@ -25,21 +25,21 @@ class StoredObject(Value):
 
 
 def check_key(key: str) -> None:
-    """Raise ValueError unless the key is a relative path of plain names that every store can hold."""
+    """Raise ValueError unless the key is a path of plain names that every store can hold."""
     names = key.split("/")
     if any(_is_unsafe(name) for name in names) or len(key.encode()) > MAX_KEY_BYTES:
         raise ValueError(f"not an object key: {key[:200]!r}")
 
 
 def check_prefix(prefix: str) -> None:
-    """Raise ValueError unless keys can start like this; the empty prefix and half a name are fine."""
+    """Raise ValueError unless keys can start like this; empty and half a name are fine."""
     *folders, last = prefix.split("/")
     if any(_is_unsafe(name) for name in folders) or "\0" in last:
         raise ValueError(f"not a prefix of object keys: {prefix[:200]!r}")
 
 
 def check_metadata(metadata: Mapping[str, str]) -> None:
-    """Raise ValueError unless every name is lower-case ASCII and every value one line of ASCII, not empty."""
+    """Raise ValueError unless names are lower-case ASCII and values one line of ASCII."""
     for name, value in metadata.items():
         if not (_METADATA_NAME.fullmatch(name) and _METADATA_VALUE.fullmatch(value)):
             raise ValueError(f"metadata that not every store can hold: {name!r}: {value[:200]!r}")
