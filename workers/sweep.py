@@ -55,5 +55,8 @@ def main(settings: SweepSettings) -> int:
             sweep.turn()
         except Unavailable as error:
             log.warning("sweep_waits", reason=str(error))
+        except Exception:
+            # Whatever it was, tomorrow's jobs still need a sweep.
+            log.exception("sweep_turn_failed")
         stopped.wait(settings.sweep_interval_s)
     return 0

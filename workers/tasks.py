@@ -17,14 +17,14 @@ log = structlog.get_logger(__name__)
 def register_tasks(app: Celery, studio: Studio, limits: Limits) -> None:
     """Bind the task names that messages carry to the functions that answer them."""
 
-    @app.task(name=RUN_SHARD)  # type: ignore[untyped-decorator]
+    @app.task(name=RUN_SHARD)
     def shard(job_id: str, shard: int) -> None:
         run_shard(studio, str(job_id), int(shard))
 
-    @app.task(name=GENERATE_JOB, bind=True)  # type: ignore[untyped-decorator]
+    @app.task(name=GENERATE_JOB, bind=True)
     def generate(task: Any, *args: Any, **body: Any) -> None:
         generate_job(studio.parts, task.request.id, args, body, limits=limits)
 
-    @app.task(name=REPAIR_JOB)  # type: ignore[untyped-decorator]
+    @app.task(name=REPAIR_JOB)
     def repair(job_id: str) -> None:
         repair_job(studio, str(job_id))

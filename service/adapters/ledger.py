@@ -232,6 +232,12 @@ class Ledger:
         """Shards that all live workers can run at once."""
         return int(self._run("slots", ""))
 
+    def active_jobs(self) -> int:
+        """Jobs of all owners that have not ended."""
+        with answered():
+            owners = self._redis.zrange("lm:owners", 0, -1)
+            return sum(int(self._redis.zcard(f"lm:due:{owner}")) for owner in owners)
+
     def note_work(self, kind: str, *, samples: int, size_bytes: int, busy_ms: int) -> None:
         """Add one made shard to what quotes are computed from. `kind` is decoder digest, format, compression."""
         with answered(), self._redis.pipeline(transaction=False) as pipe:

@@ -1,13 +1,15 @@
 """Which decoders are published, and their cards."""
 
 import json
+import re
 
 from pydantic import ValidationError
 
 from service.adapters.storage import Storage
 from service.contract import layout
-from service.contract.card import DecoderCard
+from service.contract.card import DECODER_NAME, DecoderCard
 from service.contract.errors import DecoderRefused, ObjectMissing, UnknownDecoder
+from service.contract.value import SHA256
 
 
 def current_digest(storage: Storage, name: str) -> str:
@@ -34,7 +36,9 @@ def read_card(storage: Storage, name: str, digest: str) -> DecoderCard:
 
 
 def find_card(storage: Storage, name: str, digest: str | None = None) -> DecoderCard:
-    """The card of `name`, pinned or current. Raises UnknownDecoder."""
+    """The card of `name`, pinned or current. Raises UnknownDecoder, also for what can be no name."""
+    if not re.fullmatch(DECODER_NAME, name) or not re.fullmatch(SHA256, digest or "0" * 64):
+        raise UnknownDecoder(f"no decoder {name[:64]!r} is published")
     return read_card(storage, name, digest or current_digest(storage, name))
 
 

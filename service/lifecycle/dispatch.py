@@ -1,7 +1,12 @@
 """Dispatch: sends due shards to workers, owners in turn, never more than a window of any job."""
 
+import structlog
+
+from service.contract.errors import Unavailable
 from service.lifecycle.finish import finish
 from service.lifecycle.parts import Parts
+
+log = structlog.get_logger(__name__)
 
 #: Shards of one job out at once, per live slot: one running, two so that no slot waits for the sweep.
 WINDOW_PER_SLOT = 3
@@ -19,7 +24,13 @@ def dispatch(parts: Parts, *, limit: int) -> int:
     room = QUEUE_WINDOWS * window - parts.queue.length()
     due = parts.ledger.due(limit)
     for job_id in due:
-        room -= _send_claimed(parts, job_id, window=window, room=max(0, room))
+        try:
+            room -= _send_claimed(parts, job_id, window=window, room=max(0, room))
+        except Unavailable:
+            raise
+        except Exception:
+            # One job's broken records must not stop everybody's.
+            log.exception("job_stuck", job=job_id)
     return len(due)
 
 

@@ -33,14 +33,22 @@ def finish(parts: Parts, job_id: str) -> None:
 
 
 def _write_manifest(parts: Parts, job_id: str, entry: Entry) -> bool:
-    """Whether every shard was found; the missing ones are reopened."""
+    """Whether every shard was found; the others are reopened."""
     request = entry.request
-    holes = sorted(set(range(request.shards)) - set(stored_shards(parts.storage, request)))
+    stored = set(stored_shards(parts.storage, request))
+    known = parts.ledger.records(job_id)
+    records = [
+        (shard, known.get(shard.index) or _record_in_storage(parts.storage, request, shard))
+        for shard in all_shards(request.count, request.shard_size)
+        if shard.index in stored
+    ]
+    found = {shard.index: (shard, record) for shard, record in records if record is not None}
+    holes = [index for index in range(request.shards) if index not in found]
     if holes:
         log.warning("shards_missing", job=job_id, shards=holes[:20], missing=len(holes))
         parts.ledger.reopen(job_id, holes)
         return False
-    manifest = _manifest(job_id, request, _records(parts, job_id, request))
+    manifest = _manifest(job_id, request, list(found.values()))
     parts.storage.put(layout.job_manifest(job_id), manifest.to_json())
     return True
 
@@ -71,21 +79,15 @@ def _is_stored(storage: Storage, key: str) -> bool:
     return True
 
 
-def _records(
-    parts: Parts, job_id: str, request: ResolvedRequest
-) -> list[tuple[Shard, ShardRecord]]:
-    """Every shard with its record; what a rebuilt ledger does not know is read from the object."""
-    known = parts.ledger.records(job_id)
-    shards = all_shards(request.count, request.shard_size)
-    return [
-        (shard, known.get(shard.index) or _stored_record(parts.storage, request, shard))
-        for shard in shards
-    ]
-
-
-def _stored_record(storage: Storage, request: ResolvedRequest, shard: Shard) -> ShardRecord:
+def _record_in_storage(
+    storage: Storage, request: ResolvedRequest, shard: Shard
+) -> ShardRecord | None:
+    """What a rebuilt ledger does not know; None for an object that no worker of ours wrote."""
     head = storage.head(layout.shard_of(request.recipe, shard))
-    return ShardRecord.from_metadata(head.metadata, size_bytes=head.size_bytes)
+    try:
+        return ShardRecord.from_metadata(head.metadata, size_bytes=head.size_bytes)
+    except (KeyError, ValueError):
+        return None
 
 
 def _manifest(

@@ -1,6 +1,7 @@
 """Rebuild: makes the ledger know every job that storage holds as accepted and not ended."""
 
 import structlog
+from pydantic import ValidationError
 
 from service.contract import layout
 from service.contract.errors import UnknownJob
@@ -17,8 +18,12 @@ def rebuild(parts: Parts) -> int:
     recreated = 0
     for marker in parts.storage.list(layout.ACTIVE):
         job_id = marker.key.removeprefix(layout.ACTIVE)
-        if parts.ledger.read(job_id) is None:
-            recreated += _recreate(parts, job_id)
+        try:
+            if parts.ledger.read(job_id) is None:
+                recreated += _recreate(parts, job_id)
+        except ValidationError:
+            # One job's broken records must not stop everybody's.
+            log.exception("job_stuck", job=job_id)
     parts.ledger.mark_rebuilt()
     return recreated
 
@@ -34,7 +39,9 @@ def _recreate(parts: Parts, job_id: str) -> int:
     except UnknownJob:
         log.error("marker_without_request", job=job_id)
         return 0
-    assert job.resolved is not None
+    if job.resolved is None:
+        # Refused as a task; it never was in the ledger.
+        return 0
     enter_ledger(parts, job, stored=tuple(stored_shards(parts.storage, job.resolved)))
     log.info("job_rebuilt", job=job_id)
     return 1

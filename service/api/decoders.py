@@ -1,0 +1,29 @@
+"""Published decoders over HTTP."""
+
+from fastapi import APIRouter
+
+from service.api.deps import TheOffice
+from service.contract.card import DecoderCard
+from service.contract.value import Value
+from service.lifecycle.decoders import find_card, list_cards
+
+router = APIRouter(prefix="/v1/decoders", tags=["decoders"])
+
+
+class DecoderList(Value):
+    """The current version of every decoder, by name."""
+
+    decoders: list[DecoderCard]
+
+
+@router.get("", response_model=DecoderList)
+def get_decoders(office: TheOffice) -> DecoderList:
+    """Cards of all published decoders."""
+    return DecoderList(decoders=list_cards(office.parts.storage))
+
+
+@router.get("/{name}", response_model=DecoderCard)
+def get_decoder(name: str, office: TheOffice) -> DecoderCard:
+    """One card; `name@digest` asks for a version that is not the current one."""
+    bare, _, digest = name.partition("@")
+    return find_card(office.parts.storage, bare, digest or None)
