@@ -1,4 +1,4 @@
-"""Put a decoder where API and workers find it. Imports neither torch nor onnx: `latentmill up` uses it."""
+"""Put a decoder where API and workers find it; without torch and onnx, for `latentmill up`."""
 
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -22,8 +22,8 @@ _FOR_READERS = {"description", "training", "quality"}
 def publish(storage: Storage, onnx: bytes, card: DecoderCard, *, promote: bool = True) -> None:
     """Store a decoder under its digest and, with `promote`, make it the one its name means.
 
-    Raises DecoderRefused when the file does not keep its card, or when the digest is stored with a card that
-    would draw other images.
+    Raises DecoderRefused when the file does not keep its card, or when the digest is stored with a
+    card that would draw other images.
     """
     Decoder(onnx, card)
     _store_onnx(storage, onnx, card)
@@ -34,7 +34,7 @@ def publish(storage: Storage, onnx: bytes, card: DecoderCard, *, promote: bool =
 
 
 def publish_bundled(storage: Storage, name: str = "mnist") -> bool:
-    """Publish a decoder that ships with Latentmill, unless its name is taken; whether it was published."""
+    """Publish a bundled decoder unless its name is taken; whether it was published."""
     if exists(storage, layout.decoder_current(name)):
         return False
     publish(storage, *read_bundled(name))
@@ -46,11 +46,13 @@ def read_bundled(name: str = "mnist") -> tuple[bytes, DecoderCard]:
     folder = files("service.bundled_decoders") / name
     if not (folder / CARD_FILE).is_file():
         raise UnknownDecoder(f"no decoder named {name!r} ships with Latentmill")
-    return _read(folder / ONNX_FILE), _parse_card(_read(folder / CARD_FILE), str(folder / CARD_FILE))
+    return _read(folder / ONNX_FILE), _parse_card(
+        _read(folder / CARD_FILE), str(folder / CARD_FILE)
+    )
 
 
 def load_folder(folder: Path) -> tuple[bytes, DecoderCard]:
-    """`(decoder.onnx, card)` from a folder that `latentmill export` wrote. Raises DecoderRefused."""
+    """`(decoder.onnx, card)` as `latentmill export` wrote them. Raises DecoderRefused."""
     return load_files(folder / ONNX_FILE, folder / CARD_FILE)
 
 
@@ -70,7 +72,9 @@ def _store_card(storage: Storage, card: DecoderCard) -> None:
     key = layout.decoder_card(card.name, card.digest)
     stored = _parse_card(create_or_keep(storage, key, card.to_json()), key)
     if stored.model_dump(exclude=_FOR_READERS) != card.model_dump(exclude=_FOR_READERS):
-        raise DecoderRefused(f"{key} says other labels, shapes or batch; a digest keeps its first card")
+        raise DecoderRefused(
+            f"{key} says other labels, shapes or batch; a digest keeps its first card"
+        )
 
 
 def _read(path: Path | Traversable) -> bytes:
