@@ -4,6 +4,7 @@ import os
 import socket
 
 import structlog
+from celery.signals import setup_logging
 
 from service.adapters.events import configure_logging
 from service.adapters.queue import celery_app
@@ -34,6 +35,8 @@ def main(settings: WorkerSettings) -> int:
     studio = Studio(parts, sessions, Watch(), settings.device, settings.heartbeat_s)
     _warm_up(studio)
     app = celery_app(settings)
+    # Celery would set its own handlers and levels over ours.
+    setup_logging.connect(_keep_logging)
     limits = Limits(max_count=settings.max_count, max_active_jobs=settings.max_active_jobs)
     register_tasks(app, studio, limits)
     name = f"{socket.gethostname()}-{os.getpid()}"
@@ -57,12 +60,15 @@ def main(settings: WorkerSettings) -> int:
             without_gossip=True,
             without_mingle=True,
             quiet=True,
-            loglevel="WARNING",
         )
         worker.start()
         return int(worker.exitcode or 0)
     finally:
         heart.stop()
+
+
+def _keep_logging(**_: object) -> None:
+    """Its mere presence tells Celery that logging is configured."""
 
 
 def _warm_up(studio: Studio) -> None:
