@@ -10,6 +10,8 @@ from service.contract.value import Value
 MAX_KEY_BYTES = 900
 #: The longest file name on the usual file systems, so that a folder holds whatever a bucket holds.
 MAX_NAME_BYTES = 255
+#: A control character in a key ends URLs and log lines early; one store or another refuses each.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: HTTP header names ignore case and HTTP header values carry ASCII, so every store is held to that.
 _METADATA_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _METADATA_VALUE = re.compile(r"[!-~](?:[ -~]{0,1022}[!-~])?")
@@ -34,7 +36,7 @@ def check_key(key: str) -> None:
 def check_prefix(prefix: str) -> None:
     """Raise ValueError unless keys can start like this; empty and half a name are fine."""
     *folders, last = prefix.split("/")
-    if any(_is_unsafe(name) for name in folders) or "\0" in last:
+    if any(_is_unsafe(name) for name in folders) or _CONTROL.search(last):
         raise ValueError(f"not a prefix of object keys: {prefix[:200]!r}")
 
 
@@ -46,4 +48,5 @@ def check_metadata(metadata: Mapping[str, str]) -> None:
 
 
 def _is_unsafe(name: str) -> bool:
-    return name in {"", ".", ".."} or "\0" in name or len(name.encode()) > MAX_NAME_BYTES
+    too_long = len(name.encode()) > MAX_NAME_BYTES
+    return name in {"", ".", ".."} or too_long or _CONTROL.search(name) is not None
