@@ -7,10 +7,11 @@ import redis
 import structlog
 
 from service.adapters.queue import BULK, SMALL
-from service.adapters.redis_client import check_redis
+from service.adapters.redis_client import check_redis, connect
 from service.contract import layout
 from service.contract.errors import LedgerUnavailable
 from service.contract.job import Job, Status
+from service.contract.settings import Settings
 from service.lifecycle.dispatch import MIN_WINDOW, QUEUE_WINDOWS, dispatch
 from service.lifecycle.parts import Parts
 from tests.fixtures.parts import now_is
@@ -115,6 +116,6 @@ def test_a_redis_that_may_evict_is_warned_of(redis_url: str) -> None:
 def test_a_redis_that_is_away_is_named_at_start() -> None:
     """Which, where, and what to set."""
     port = free_port()
-    client = redis.Redis(port=port, decode_responses=True)
+    client = connect(Settings(redis_url=f"redis://127.0.0.1:{port}/0"))
     with pytest.raises(LedgerUnavailable, match=f"{port}.*LATENTMILL_REDIS_URL"):
         check_redis(client)

@@ -111,7 +111,7 @@ def test_two_workers_on_one_shard_store_it_once(
         verdicts.append(run_shard(new_studio(parts), job.id, 0))
 
     with redis.Redis.from_url(redis_url) as client:
-        threads = [threading.Thread(target=run) for _ in range(4)]
+        threads = [threading.Thread(target=run) for _ in range(3)]
         for thread in threads:
             thread.start()
             client.delete(f"lm:job:{job.id}:holders")

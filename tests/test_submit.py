@@ -6,6 +6,7 @@ import pytest
 import redis
 
 from service.adapters.ledger import Ledger
+from service.adapters.redis_client import connect
 from service.contract import layout
 from service.contract.errors import (
     IdempotencyConflict,
@@ -15,6 +16,7 @@ from service.contract.errors import (
     TooManyJobs,
 )
 from service.contract.job import Status
+from service.contract.settings import Settings
 from service.lifecycle.parts import Parts
 from service.lifecycle.rebuild import rebuild
 from service.lifecycle.submit import ANONYMOUS, Limits, job_id_for, submit
@@ -77,7 +79,8 @@ def test_a_submit_over_the_limit_leaves_nothing(parts: Parts) -> None:
 
 def test_a_submit_without_redis_leaves_nothing(parts: Parts) -> None:
     """Redis is asked before anything is written, so no job appears when it comes back."""
-    dead = Parts(parts.storage, Ledger(redis.Redis(port=free_port())), parts.queue)
+    nowhere = connect(Settings(redis_url=f"redis://127.0.0.1:{free_port()}/0"))
+    dead = Parts(parts.storage, Ledger(nowhere), parts.queue)
     with pytest.raises(LedgerUnavailable):
         submit(dead, ask(), owner=ANONYMOUS, limits=LIMITS)
     assert keys(parts) == []

@@ -1,0 +1,58 @@
+# The same commands that CI runs. `make demo` is the whole product in one go; `make help` lists the rest.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-lowest lint format bench train samples lock clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.cpu ## install, make 10,000 digits, verify them, draw a contact sheet, stop
+	$(BIN)/latentmill demo
+
+up: $(VENV)/.cpu ## install and run everything on this machine until Ctrl-C
+	$(BIN)/latentmill up
+
+test: $(VENV)/.dev ## install and run every test that needs no server of its own
+	$(BIN)/pytest
+
+lint: $(VENV)/.dev ## ruff and mypy, as CI runs them
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.dev ## let ruff lay the code out
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.dev ## measure every stage and the whole, as ratios to the bare decoder
+	$(BIN)/python -m tests.bench
+
+train: $(VENV)/.dev ## train and export the committed MNIST decoder again (needs MNIST, about ten minutes on 2 cores)
+	$(BIN)/latentmill train --data $(or $(DATA),mnist) --out checkpoints/mnist.pt
+	$(BIN)/latentmill export checkpoints/mnist.pt --name mnist --out deploy/decoders/mnist
+
+lock: $(VENV)/.dev ## resolve the exact versions that images and CI install
+	deploy/locks/generate
+
+test-lowest: ## run the tests on the lowest versions that pyproject.toml allows
+	$(PYTHON) -m venv .venv-lowest
+	.venv-lowest/bin/pip install --quiet -c deploy/locks/lowest.txt -e '.[cpu,export,local,dev]'
+	.venv-lowest/bin/pytest
+
+clean: ## remove what the commands above made
+	rm -rf $(VENV) .venv-lowest build dist *.egg-info latentmill-demo
+
+# One marker per set of extras: installed again only when what is asked for changed.
+$(VENV)/.cpu: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -e '.[cpu,local]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml deploy/locks/dev.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) -c deploy/locks/dev.txt -e '.[cpu,export,local,dev]'
+	@touch $@ $(VENV)/.cpu
