@@ -1,0 +1,137 @@
+"""`latentmill submit | status | list | cancel`: jobs on a server."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from service.cli.connection import AsJson, JobId, Url, connect
+from service.cli.table import print_table
+from service.cli.words import describe, in_words, row
+from service.contract.job import Job, Status
+from service.contract.recipe import Compression, Format
+
+if TYPE_CHECKING:
+    from latentmill import Client
+
+_PANEL = "Jobs on a server"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    for command in (submit, status, cancel):
+        app.command(rich_help_panel=_PANEL)(command)
+    app.command("list", rich_help_panel=_PANEL)(list_jobs)
+
+
+def submit(
+    decoder: Annotated[str, typer.Argument(help="Decoder, as `name` or `name@digest`.")],
+    label: Annotated[
+        str | None, typer.Argument(help="Class to draw; left out for a decoder without labels.")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, help="How many images.")] = ...,  # type: ignore[assignment]
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Same seed, same images; drawn if left out.")
+    ] = None,
+    format: Annotated[Format, typer.Option(help="What the archives hold.")] = Format.ZIP,
+    temperature: Annotated[
+        float, typer.Option(min=0.001, max=2, help="Below 1: purer, less varied.")
+    ] = 1.0,
+    compression: Annotated[
+        Compression, typer.Option(help="How hard the encoder tries.")
+    ] = Compression.FAST,
+    shard_size: Annotated[
+        int | None, typer.Option(min=1024, help="Images per archive, a multiple of 1024.")
+    ] = None,
+    idempotency_key: Annotated[
+        str | None, typer.Option(help="Sending the same key again gives the same job.")
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Return when the job has ended.")] = False,
+    download: Annotated[
+        Path | None, typer.Option(help="Wait, then put the archives into this folder.")
+    ] = None,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Ask for images; prints the job's id.
+
+    Examples: `latentmill submit mnist 3 --count 1000 --seed 42`,
+    `latentmill submit mnist 7 --count 5000 --download ./sevens`
+    """
+    with connect(url) as client:
+        job = client.submit(
+            decoder,
+            label,
+            count=count,
+            seed=seed,
+            format=format,
+            temperature=temperature,
+            compression=compression,
+            shard_size=shard_size,
+            idempotency_key=idempotency_key,
+        )
+        print(f"{job.status}: {in_words(job.request)}", file=sys.stderr)
+        # Told before the wait: whoever interrupts it still knows which job goes on.
+        print(_as_json(job) if as_json else job.id, flush=True)
+        if wait or download:
+            _wait(client, job)
+        if download:
+            _download(client, job, download)
+
+
+def _wait(client: "Client", job: Job) -> None:
+    from service.cli.progress import job_bar
+
+    with job_bar("generating") as show:
+        done = client.wait(job, on_progress=show)
+    print(describe(done).partition("\n")[2], file=sys.stderr)
+
+
+def _download(client: "Client", job: Job, folder: Path) -> None:
+    from service.cli.archives import fetch
+
+    fetch(client, job.id, folder, extract=False)
+
+
+def status(job: JobId, as_json: AsJson = False, url: Url = None) -> None:
+    """Show where a job is.
+
+    Example: `latentmill status 0b1c… --json | jq -r .status`
+    """
+    with connect(url) as client:
+        found = client.job(job)
+    print(_as_json(found) if as_json else describe(found))
+
+
+def list_jobs(
+    status: Annotated[Status | None, typer.Option(help="Only jobs with this status.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """List jobs, newest first.
+
+    Example: `latentmill list --status failed --limit 5`
+    """
+    with connect(url) as client:
+        jobs = list(client.jobs(status=status, limit=limit))
+    if as_json:
+        print(json.dumps([_plain(job) for job in jobs], indent=1))
+        return
+    print_table(("job", "status", "done", "request", "created"), map(row, jobs))
+
+
+def cancel(job: JobId, url: Url = None) -> None:
+    """Stop a job; what is stored already stays readable."""
+    with connect(url) as client:
+        print(client.cancel(job).status)
+
+
+def _plain(job: Job) -> Any:
+    return job.model_dump(mode="json")
+
+
+def _as_json(job: Job) -> str:
+    return json.dumps(_plain(job), indent=1)

@@ -1,0 +1,79 @@
+"""The command line: every role and every client command, `latentmill <command>`."""
+
+import os
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from service.cli import archives, decoders, doctor, jobs, one_machine, roles, training
+from service.contract.errors import LatentmillError
+
+_EPILOG = """
+Start everything on this machine with `latentmill up`, then, in another terminal,
+`latentmill submit mnist 3 --count 1000 --seed 42 --download ./threes`.
+"""
+
+app = typer.Typer(
+    name="latentmill",
+    help="Turns (label, count, seed) into archives of generated images: same request, same bytes.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for room in (one_machine, jobs, archives, decoders, doctor, training, roles):
+    room.register(app)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"latentmill {version('latentmill')}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    _: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", is_eager=True, callback=_print_version
+        ),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run one command. What a caller can act on is one line on stderr and exit code 2."""
+    try:
+        app()
+    except LatentmillError as error:
+        _refuse(error.detail)
+    except OSError as error:
+        if error.filename is None:
+            raise
+        _refuse(f"{error.filename}: {error.strerror}")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    finally:
+        _let_go_of_stdout()
+
+
+def _refuse(reason: str) -> None:
+    print("latentmill:", " ".join(reason.split()), file=sys.stderr)
+    sys.exit(2)
+
+
+def _let_go_of_stdout() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read has gone; the interpreter would complain about the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,221 @@
+"""The client: everything the HTTP API offers, as Python."""
+
+import secrets
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from latentmill.archive import Arrays, joined, read_archive
+from latentmill.download import Meter, OnBytes, download, fetch
+from latentmill.transport import Transport
+from latentmill.verify import OnShard, Verification, verify_stored
+
+from service.contract.card import DecoderCard
+from service.contract.errors import JobCancelled, JobFailed, WaitTimedOut
+from service.contract.job import Job, Status
+from service.contract.manifest import Manifest
+from service.contract.repair import RepairReport
+
+_FIRST_LOOK_S = 0.02
+
+
+class Client:
+    """Talks to one Latentmill server. A job is named by its id or by the Job itself.
+
+    Requests are tried again for `patience_s` seconds while the server is away or busy; `timeout_s`
+    bounds each wait for the network. Refusals are errors of `latentmill.errors`. Safe to use from
+    several threads; close it, or use it as a context manager.
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        *,
+        timeout_s: float = 30.0,
+        patience_s: float = 30.0,
+    ) -> None:
+        self._transport = Transport(url, timeout_s=timeout_s, patience_s=patience_s)
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def submit(
+        self,
+        decoder: str,
+        label: int | str | None = None,
+        *,
+        count: int,
+        seed: int | str | None = None,
+        format: str = "zip",
+        temperature: float = 1.0,
+        compression: str = "fast",
+        shard_size: int | None = None,
+        idempotency_key: str | None = None,
+    ) -> Job:
+        """Ask for `count` images; returns at once with the accepted job.
+
+        Sending the same `idempotency_key` again gives the same job; without one a key is drawn, so
+        that a request which had to be sent twice makes one job. Raises RequestInvalid.
+        """
+        body = request_body(
+            decoder, label, count, seed, format, temperature, compression, shard_size
+        )
+        key = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(18)}
+        return _job(self._transport.post("/v1/jobs", body, key))
+
+    def quote(
+        self,
+        decoder: str,
+        label: int | str | None = None,
+        *,
+        count: int,
+        seed: int | str | None = None,
+        format: str = "zip",
+        temperature: float = 1.0,
+        compression: str = "fast",
+        shard_size: int | None = None,
+    ) -> dict[str, Any]:
+        """What such a job would take: samples, shards, shards_stored, bytes, seconds."""
+        body = request_body(
+            decoder, label, count, seed, format, temperature, compression, shard_size
+        )
+        return dict(self._transport.post("/v1/quotes", body))
+
+    def job(self, job: str | Job) -> Job:
+        """The job as it is now. Raises UnknownJob."""
+        return _job(self._transport.get(_path(job)))
+
+    def jobs(self, *, status: str | None = None, limit: int | None = None) -> Iterator[Job]:
+        """Jobs, newest first, fetched page by page as they are asked for."""
+        return islice(self._all_jobs(status, limit), limit)
+
+    def _all_jobs(self, status: str | None, limit: int | None) -> Iterator[Job]:
+        query = {"limit": str(min(limit or 100, 100))} | ({"status": status} if status else {})
+        while True:
+            page = self._transport.get("/v1/jobs", query)
+            yield from map(_job, page["jobs"])
+            if not page.get("next"):
+                return
+            query["cursor"] = page["next"]
+
+    def wait(
+        self,
+        job: str | Job,
+        *,
+        timeout_s: float | None = None,
+        poll_s: float = 0.5,
+        on_progress: Callable[[Job], None] | None = None,
+    ) -> Job:
+        """The completed job. Looks often at first and then every `poll_s` seconds.
+
+        Raises JobFailed, JobCancelled, or after `timeout_s` seconds WaitTimedOut; it goes on then.
+        """
+        deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+        pause_s = min(_FIRST_LOOK_S, poll_s)
+        while True:
+            now = self.job(job)
+            if on_progress is not None:
+                on_progress(now)
+            if now.status.is_terminal:
+                return _completed(now)
+            if time.monotonic() + pause_s > deadline:
+                raise WaitTimedOut(f"job {now.id} is {now.status} after {timeout_s} s; it goes on")
+            time.sleep(pause_s)
+            pause_s = min(poll_s, pause_s * 1.3)
+
+    def cancel(self, job: str | Job) -> Job:
+        """Ask to stop. Raises JobNotCancellable when the job is past that."""
+        return _job(self._transport.post(f"{_path(job)}/cancel"))
+
+    def forget(self, job: str | Job) -> None:
+        """Remove an ended job's records; its archives stay for other jobs of the same recipe."""
+        self._transport.delete(_path(job))
+
+    def manifest(self, job: str | Job) -> Manifest:
+        """Every shard with size, checksums and profile. Raises JobUnfinished."""
+        answer = self._transport.get(f"{_path(job)}/manifest")
+        return Manifest.model_validate(answer, extra="ignore")
+
+    def download(
+        self, job: str | Job, to: str | Path, on_progress: OnBytes | None = None
+    ) -> list[Path]:
+        """The archives in the folder `to`, checked, beside their `manifest.json`; paths in order.
+
+        What is there already and intact is not fetched again. Raises as `latentmill.download` says.
+        """
+        return download(self._transport, self.manifest(job), Path(to), on_progress)
+
+    def arrays(self, job: str | Job) -> Arrays:
+        """All samples in memory: images uint8 [n, H, W, C], labels str [n], indexes int64 [n]."""
+        manifest = self.manifest(job)
+        meter = Meter(manifest.size_bytes, None)
+        bodies = (fetch(self._transport, manifest.id, shard, meter) for shard in manifest.shards)
+        return joined([read_archive(body, manifest.recipe.format) for body in bodies])
+
+    def verify(self, job: str | Job, on_progress: OnShard | None = None) -> Verification:
+        """Every stored archive's bytes and pixels against the manifest; nothing is kept."""
+        return verify_stored(self._transport, self.manifest(job), on_progress)
+
+    def repair(self, job: str | Job) -> RepairReport:
+        """Ask to make broken or missing shards again; returns the report as it stands."""
+        return _report(self._transport.post(f"{_path(job)}/repair"))
+
+    def repair_report(self, job: str | Job) -> RepairReport:
+        """How far the job's repair is. Raises UnknownJob when none was asked for."""
+        return _report(self._transport.get(f"{_path(job)}/repair"))
+
+    def decoders(self) -> list[DecoderCard]:
+        """The cards of all decoders."""
+        answer = self._transport.get("/v1/decoders")
+        return [DecoderCard.model_validate(card, extra="ignore") for card in answer["decoders"]]
+
+
+def request_body(
+    decoder: str,
+    label: int | str | None,
+    count: int,
+    seed: int | str | None,
+    format: str,
+    temperature: float,
+    compression: str,
+    shard_size: int | None,
+) -> dict[str, Any]:
+    """The body of a request; what was not given is left out, for the server to choose."""
+    optional = {"label": label, "seed": seed, "shard_size": shard_size}
+    return {
+        "decoder": decoder,
+        "count": count,
+        "format": format,
+        "temperature": temperature,
+        "compression": compression,
+    } | {name: value for name, value in optional.items() if value is not None}
+
+
+def _path(job: str | Job) -> str:
+    return f"/v1/jobs/{quote(job if isinstance(job, str) else job.id, safe='')}"
+
+
+def _job(answer: Any) -> Job:
+    # A newer server may tell more than this client knows.
+    return Job.model_validate(answer, extra="ignore")
+
+
+def _report(answer: Any) -> RepairReport:
+    return RepairReport.model_validate(answer, extra="ignore")
+
+
+def _completed(job: Job) -> Job:
+    if job.status == Status.FAILED:
+        raise JobFailed(f"job {job.id} failed: {job.error}")
+    if job.status == Status.CANCELLED:
+        raise JobCancelled(f"job {job.id} was cancelled")
+    return job
