@@ -2,7 +2,14 @@
 
 import hypothesis
 
-pytest_plugins = ["tests.fixtures.redis", "tests.fixtures.s3", "tests.fixtures.storage", "tests.fixtures.ledger", "tests.fixtures.parts"]
+pytest_plugins = [
+    "tests.fixtures.redis",
+    "tests.fixtures.s3",
+    "tests.fixtures.storage",
+    "tests.fixtures.ledger",
+    "tests.fixtures.checkpoints",
+    "tests.fixtures.parts",
+]
 
 # The machine is shared and CI is slow, so no example has a deadline; the same examples on every run.
 hypothesis.settings.register_profile("latentmill", deadline=None, derandomize=True)

@@ -72,7 +72,7 @@ def train(
 def _train(source: str, arguments: TrainingArguments, out: Path) -> None:
     from rich.console import Console
 
-    from export.data import open_data
+    from export.sources import open_data
     from export.train import train as fit
 
     data = open_data(source, cache=default_data_dir() / "datasets")
