@@ -16,7 +16,8 @@ def walk(
     root, and what vanishes meanwhile.
     """
     folder, slash, _ = prefix.rpartition("/")
-    yield from _walk(root, folder + slash, prefix, after, f"{hidden}/")
+    if folder.split("/")[0] != hidden:
+        yield from _walk(root, folder + slash, prefix, after, f"{hidden}/")
 
 
 def stat_file(path: Path) -> os.stat_result:

@@ -1,0 +1,213 @@
+"""How a folder keeps the promises of a storage: through crashes, full disks and odd trees."""
+
+import os
+import resource
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from service.adapters.storage import Storage
+from service.adapters.storage_folder import BOOKKEEPING, FolderStorage
+from service.adapters.storage_folder_files import DRAFT_MAX_AGE_S
+from service.contract.errors import StorageUnavailable
+from tests.fixtures import killed_writers as writers
+from tests.fixtures.killed_writers import KEY, forks, state
+
+OLD = (b"old", {"version": "old"})
+NEW = (b"new", {"version": "new"})
+BARE: tuple[bytes, dict[str, str]] = (b"bare", {})
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> dict[str, str]:
+    return {"storage_url": (tmp_path / "storage").as_uri()}
+
+
+def drafts(tmp_path: Path) -> list[Path]:
+    return list((tmp_path / "storage" / BOOKKEEPING / "drafts").iterdir())
+
+
+def prepare(storage: Storage, before: object) -> None:
+    storage.delete(KEY)
+    if before is OLD:
+        storage.put(KEY, OLD[0], metadata=OLD[1])
+    elif before is BARE:
+        storage.put(KEY, BARE[0])
+
+
+@pytest.mark.parametrize(
+    ("before", "act", "after"),
+    [
+        (None, writers.create_new, NEW),
+        (None, writers.put_new, NEW),
+        (OLD, writers.put_new, NEW),
+        (OLD, writers.put_bare, BARE),
+        (BARE, writers.put_new, NEW),
+        (OLD, writers.delete, None),
+    ],
+)
+def test_a_kill_between_any_two_system_calls_leaves_before_or_after(
+    folder_storage: FolderStorage,
+    place: dict[str, str],
+    before: object,
+    act: Callable[[Storage], None],
+    after: object,
+) -> None:
+    """Bytes and metadata are both old or both new, and the next writer finds nothing in his way."""
+    context, seen = forks(), []
+    for call in range(1, 100):
+        prepare(folder_storage, before)
+        writer = context.Process(target=writers.die_before, args=(call, place, act))
+        writer.start()
+        writer.join()
+        seen.append(state(folder_storage))
+        assert seen[-1] in (before, after)
+        folder_storage.delete(KEY)
+        writers.put_bare(folder_storage)
+        assert state(folder_storage) == BARE
+        if writer.exitcode == 0:
+            break
+        assert writer.exitcode == -signal.SIGKILL
+    # The kills fell on both sides of the change, so they fell around it.
+    assert (seen[0], seen[-1]) == (before, after)
+    assert seen.count(after) > 1
+    assert len(seen) > 5
+
+
+def test_one_of_many_processes_wins(folder_storage: FolderStorage, place: dict[str, str]) -> None:
+    """Locks and names hold between processes too: 16 create at once, one does, and it stays."""
+    context = forks()
+    start, winners = context.Barrier(16), context.Queue()
+    racers = [
+        context.Process(target=writers.create_at_once, args=(place, number, start, winners))
+        for number in range(16)
+    ]
+    for racer in racers:
+        racer.start()
+    winner = winners.get(timeout=60)
+    for racer in racers:
+        racer.join()
+    assert winners.empty()
+    assert state(folder_storage) == writers.version(winner)
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(
+    folder_storage: FolderStorage, tmp_path: Path
+) -> None:
+    """The old object stands, the error says where, and the half-written draft is removed."""
+    folder_storage.put(KEY, *OLD[:1], metadata=OLD[1])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(StorageUnavailable, match="File too large") as refused:
+            folder_storage.put(KEY, bytes(1_000_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(tmp_path / "storage") in str(refused.value)
+    assert isinstance(refused.value.__cause__, OSError)
+    assert state(folder_storage) == OLD
+    assert drafts(tmp_path) == []
+
+
+@pytest.mark.parametrize("below", ["", "/deeper/still"])
+def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path: Path, below: str) -> None:
+    """The message names the folder and the setting."""
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(StorageUnavailable, match="LATENTMILL_STORAGE_URL") as refused:
+        FolderStorage(f"{tmp_path}/file{below}")
+    assert f"{tmp_path}/file" in str(refused.value)
+
+
+def test_a_copied_folder_keeps_its_metadata(folder_storage: FolderStorage, tmp_path: Path) -> None:
+    """A restored backup has other inode numbers and times, and tells the same of every object."""
+    folder_storage.create(KEY, *NEW[:1], metadata=NEW[1])
+    shutil.copytree(tmp_path / "storage", tmp_path / "copy", copy_function=shutil.copyfile)
+    assert state(FolderStorage(tmp_path / "copy")) == NEW
+
+
+def test_drafts_of_the_dead_are_swept_and_those_of_the_living_are_not(
+    folder_storage: FolderStorage, tmp_path: Path
+) -> None:
+    """Opening the folder removes what is too old to be a write in progress."""
+    folder = tmp_path / "storage" / BOOKKEEPING / "drafts"
+    for name, age_s in (("dead", DRAFT_MAX_AGE_S + 60), ("living", DRAFT_MAX_AGE_S - 60)):
+        (folder / name).write_bytes(b"half")
+        os.utime(folder / name, (time.time() - age_s,) * 2)
+    FolderStorage(tmp_path / "storage")
+    assert [draft.name for draft in drafts(tmp_path)] == ["living"]
+
+
+def test_bookkeeping_is_neither_listed_nor_reached(folder_storage: FolderStorage) -> None:
+    """The folder's own files are no objects, by any method."""
+    folder_storage.put("a", b"", metadata={"one": "1"})
+    assert [found.key for found in folder_storage.list("")] == ["a"]
+    assert list(folder_storage.list(BOOKKEEPING)) == []
+    assert list(folder_storage.list(f"{BOOKKEEPING}/")) == []
+    with pytest.raises(ValueError, match="own"):
+        folder_storage.get(f"{BOOKKEEPING}/metadata/a")
+
+
+def test_deletion_leaves_no_empty_folders(folder_storage: FolderStorage, tmp_path: Path) -> None:
+    """A million finished jobs do not leave a million folders, of objects or of metadata."""
+    folder_storage.put("jobs/one/deep/a", b"", metadata={"one": "1"})
+    folder_storage.put("jobs/two", b"", metadata={"one": "1"})
+    folder_storage.delete("jobs/one/deep/a")
+    left = {path.relative_to(tmp_path / "storage") for path in tmp_path.rglob("jobs/**/*")}
+    assert {str(path) for path in left} == {"jobs/two", f"{BOOKKEEPING}/metadata/jobs/two"}
+
+
+def test_writers_and_deleters_of_one_folder_do_not_trip(folder_storage: FolderStorage) -> None:
+    """A folder removed because it was empty is made again by who writes into it at that moment."""
+    errors: list[Exception] = []
+
+    def churn(name: str) -> None:
+        try:
+            for _ in range(60):
+                folder_storage.put(f"jobs/one/{name}", b"x", metadata={"one": "1"})
+                folder_storage.delete(f"jobs/one/{name}")
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=churn, args=(name,)) for name in "abcd"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    assert list(folder_storage.list("")) == []
+
+
+#: Names that sort on both sides of the slash, and nest.
+_KEYS = st.sets(st.text("a-/.0", min_size=1, max_size=6), max_size=12)
+
+
+@settings(max_examples=40)
+@given(names=_KEYS, prefix=st.text("a-/.0", max_size=4), after=st.text("a-/.0", max_size=4))
+def test_a_listing_is_a_filtered_sorted_set(
+    tmp_path_factory: pytest.TempPathFactory, names: set[str], prefix: str, after: str
+) -> None:
+    """Whatever the tree, prefix and start: those keys, in the order of their bytes."""
+    storage = FolderStorage(tmp_path_factory.mktemp("listing"))
+    stored = set()
+    for name in sorted(names):
+        if any(name.startswith(f"{other}/") for other in stored):
+            continue  # A folder of keys cannot be a key.
+        try:
+            storage.put(name, b"")
+        except ValueError:
+            continue
+        stored.add(name)
+    wanted = sorted(name for name in stored if name.startswith(prefix) and name > after)
+    try:
+        listed = [found.key for found in storage.list(prefix, after=after)]
+    except ValueError:
+        assert set(prefix.split("/")[:-1]) & {"", ".", ".."}
+        return
+    assert listed == wanted
