@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from service.contract.faults import parse_request
 from service.contract.manifest import Manifest, ManifestShard, Profile, ShardRecord
-from service.contract.request import parse_request, resolve
+from service.contract.request import resolve
 from tests.fixtures.cards import card_of
 
 PROFILE = Profile(

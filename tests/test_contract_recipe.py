@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from service.contract.faults import parse_request
 from service.contract.recipe import MAX_SEED, Compression, Format, Recipe
-from service.contract.request import parse_request, resolve
+from service.contract.request import resolve
 from service.contract.value import canonical_json, sha256_hex
 from tests.fixtures.cards import card_of
 

@@ -9,15 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.contract.errors import RequestInvalid
+from service.contract.faults import label_faults, parse_request, shard_size_faults
 from service.contract.recipe import MAX_SEED, Compression, Format
-from service.contract.request import (
-    AcceptedRequest,
-    ResolvedRequest,
-    label_faults,
-    parse_request,
-    resolve,
-    shard_size_faults,
-)
+from service.contract.request import AcceptedRequest, ResolvedRequest, resolve
 from tests.fixtures.cards import MNIST, card_of
 
 GOOD: dict[str, Any] = {"decoder": "mnist", "label": 3, "count": 1000, "seed": 42}

@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from service.adapters.ledger import Ledger, Verdict
+from service.adapters.ledger import Ledger
+from service.adapters.ledger_values import Verdict
 from service.contract.errors import LedgerUnavailable
 from service.contract.job import Status
 from tests.fixtures.ledger import CREATED_AT, Clock, record, resolved

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from export.publish import publish
-from service.adapters.ledger import Verdict
+from service.adapters.ledger_values import Verdict
 from service.adapters.storage_folder import FolderStorage
 from service.contract import layout
 from service.contract.errors import ObjectMissing
@@ -15,7 +15,6 @@ from service.contract.job import Job, Status
 from service.contract.manifest import ShardRecord
 from service.contract.shard import shard_at
 from service.contract.value import sha256_hex
-from service.lifecycle.parts import Parts
 from service.lifecycle.submit import ANONYMOUS, submit
 from tests.fixtures.decoders import tiny_decoder
 from tests.fixtures.parts import LIMITS, ask, new_parts, new_studio, now_is, run_all

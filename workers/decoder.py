@@ -121,7 +121,8 @@ def check_onnxruntime(device: str) -> None:
     both = [name for name in ("onnxruntime", "onnxruntime-gpu") if _installed(name)]
     if len(both) == 2:
         raise StartRefused(
-            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: uninstall both, then install one"
+            "onnxruntime and onnxruntime-gpu are both installed and overwrite each other: "
+            "uninstall both, then install one"
         )
     if device == "cuda":
         onnxruntime.preload_dlls()

@@ -4,7 +4,8 @@ import time
 import uuid
 from types import TracebackType
 
-from service.adapters.ledger import Ledger, Verdict
+from service.adapters.ledger import Ledger
+from service.adapters.ledger_values import Verdict
 from service.contract.errors import LeaseLost
 
 

@@ -11,7 +11,8 @@ from service.contract.repair import RepairReport, RepairStatus
 from service.contract.shard import Shard
 from service.contract.value import sha256_hex
 from service.lifecycle.parts import Parts
-from workers.shard import Made, Studio, make_shard
+from workers.make import Made, make_shard
+from workers.shard import Studio
 
 log = structlog.get_logger(__name__)
 

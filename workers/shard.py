@@ -1,13 +1,11 @@
 """Run one shard: begin, reuse or make, store, commit. Delivered twice, killed anywhere, it is stored once."""
 
-import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
-from service.adapters.ledger import Verdict
+from service.adapters.ledger_values import Verdict
 from service.contract import layout
 from service.contract.errors import (
     DecoderRefused,
@@ -17,17 +15,14 @@ from service.contract.errors import (
     Unavailable,
     UnknownDecoder,
 )
-from service.contract.manifest import Profile, ShardRecord
+from service.contract.manifest import ShardRecord
 from service.contract.request import ResolvedRequest
-from service.contract.shard import BLOCK, Shard, shard_at
+from service.contract.shard import shard_at
 from service.lifecycle.dispatch import dispatch
 from service.lifecycle.finish import finish
 from service.lifecycle.parts import Parts
-from workers.archives import new_archive
-from workers.decoder import Decoder, profile_of
-from workers.latents import draw_latents
 from workers.lease import Lease, Watch
-from workers.png import ENCODER
+from workers.make import Made, make_shard
 from workers.sessions import Sessions
 from workers.stored import adopt
 
@@ -96,46 +91,6 @@ def _stored(
     record = _write(studio.parts, key, made)
     _note_work(studio.parts, request, record, busy_s=time.monotonic() - started)
     return record, False
-
-
-@dataclass(frozen=True)
-class Made:
-    data: bytes
-    record: ShardRecord
-
-
-def make_shard(
-    decoder: Decoder,
-    request: ResolvedRequest,
-    shard: Shard,
-    *,
-    device: str,
-    keep: Callable[[], None],
-) -> Made:
-    """The archive of one shard and its record: a pure function of recipe, shard and profile.
-
-    `keep` is called after every block; what it raises ends the work.
-    """
-    card, recipe = decoder.card, request.recipe
-    archive, pixels = new_archive(recipe, shard, card), hashlib.sha256()
-    for start in range(shard.start, shard.stop, BLOCK):
-        stop = min(start + BLOCK, shard.stop)
-        latents = draw_latents(
-            recipe.seed, start, stop, card.latent_dim, temperature_milli=recipe.temperature_milli
-        )
-        images = decoder.decode(latents, recipe.label)
-        pixels.update(images.data)
-        archive.add(images)
-        keep()
-    data = archive.finish()
-    record = ShardRecord(
-        samples=shard.samples,
-        size_bytes=len(data),
-        sha256=hashlib.sha256(data).hexdigest(),
-        pixels_sha256=pixels.hexdigest(),
-        profile=Profile(decoder=card.digest, encoder=ENCODER, **profile_of(device)),
-    )
-    return Made(data, record)
 
 
 def _write(parts: Parts, key: str, made: Made) -> ShardRecord:

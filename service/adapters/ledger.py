@@ -4,72 +4,30 @@ Nothing here is the truth: storage decides (see `service/lifecycle`), and the le
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from enum import StrEnum
+from datetime import datetime
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 import redis
 
+from service.adapters.ledger_values import Begin, Claim, Entry, Verdict, entry_of
 from service.adapters.redis_client import answered
-from service.contract.job import Progress, Status
+from service.contract.job import Status
 from service.contract.manifest import ShardRecord
 from service.contract.request import ResolvedRequest
 
 _SCRIPTS = (
-    "admit withdraw create due claim begin extend release commit cancel reopen resolve forget heartbeat slots"
-).split()
+    *("admit", "withdraw", "create", "due", "claim"),
+    *("begin", "extend", "release", "commit"),
+    *("cancel", "reopen", "resolve", "forget"),
+    *("heartbeat", "slots"),
+)
 
 #: A reservation outlives any submit that still answers its client.
 RESERVATION_MS = 60_000
 #: A finisher that died is replaced after this.
 FINISHER_LEASE_MS = 10_000
 MAX_QUEUE_LEASE_MS = 300_000
-
-
-class Verdict(StrEnum):
-    """What a script decided; the words are the scripts' own."""
-
-    OK = "OK"
-    EXISTS = "EXISTS"
-    CREATED = "CREATED"
-    BUSY = "BUSY"
-    GONE = "GONE"
-    DONE = "DONE"
-    STOP = "STOP"
-    LOST = "LOST"
-    FAIL = "FAIL"
-    DUP = "DUP"
-    LAST = "LAST"
-    REOPENED = "REOPENED"
-    CONFLICT = "CONFLICT"
-
-
-class Claim(NamedTuple):
-    """Shards to send now; or, with an intent as `status`, a job to finish. `status` is None for an unknown job."""
-
-    status: Status | None
-    shards: list[int]
-
-
-class Begin(NamedTuple):
-    verdict: Verdict
-    request: ResolvedRequest | None = None
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One job as the ledger has it."""
-
-    owner: str
-    status: Status
-    request: ResolvedRequest
-    progress: Progress
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    error: str | None
 
 
 class Ledger:
@@ -100,7 +58,7 @@ class Ledger:
         with answered():
             return self._scripts[script](args=[self._clock(), job_id, *args])
 
-    # -- a job's way in ------------------------------------------------------------------------------------------
+    # a job's way in
 
     def admit(self, job_id: str, *, owner: str, max_active: int) -> Verdict:
         """OK (a place is reserved), EXISTS (a replay), or BUSY (the owner has too many active jobs)."""
@@ -125,7 +83,7 @@ class Ledger:
         body = request.model_dump_json()
         return Verdict(self._run("create", job_id, owner, request.shards, body, created_ms, bitmap))
 
-    # -- dispatch ------------------------------------------------------------------------------------------------
+    # dispatch
 
     def due(self, limit: int) -> list[str]:
         """Up to `limit` jobs whose time has come, owners in turn."""
@@ -139,7 +97,7 @@ class Ledger:
             None if status == Verdict.GONE else Status(status), [int(shard) for shard in shards]
         )
 
-    # -- a shard's life ------------------------------------------------------------------------------------------
+    # a shard's life
 
     def begin(self, job_id: str, shard: int, token: str) -> Begin:
         """OK with the request; or GONE, DONE, STOP, BUSY, FAIL. Counts the attempt."""
@@ -175,7 +133,7 @@ class Ledger:
         """OK, LAST (the caller finishes the job), DUP, STOP or GONE. The object is stored before this is called."""
         return Verdict(self._run("commit", job_id, shard, record.model_dump_json(), int(reused)))
 
-    # -- a job's way out -----------------------------------------------------------------------------------------
+    # a job's way out
 
     def cancel(self, job_id: str) -> Status | None:
         """The status after the call; None for a job the ledger does not know."""
@@ -196,7 +154,7 @@ class Ledger:
     def forget(self, job_id: str) -> None:
         self._run("forget", job_id)
 
-    # -- reading -------------------------------------------------------------------------------------------------
+    # reading
 
     def read(self, job_id: str) -> Entry | None:
         """The job, or None when the ledger does not know it (which says nothing about storage)."""
@@ -206,7 +164,7 @@ class Ledger:
                 return None
             request = ResolvedRequest.model_validate_json(fields["request"])
             last_done = bool(self._redis.getbit(f"lm:job:{job_id}:done", request.shards - 1))
-        return _entry(fields, request, last_done=last_done)
+        return entry_of(fields, request, last_done=last_done)
 
     def shard_is_done(self, job_id: str, shard: int) -> bool:
         with answered():
@@ -220,7 +178,7 @@ class Ledger:
             int(shard): ShardRecord.model_validate_json(record) for shard, record in found.items()
         }
 
-    # -- the fleet -----------------------------------------------------------------------------------------------
+    # the fleet
 
     def heartbeat(self, worker: str, *, slots: int, info: str, ttl_s: float) -> None:
         self._run("heartbeat", worker, int(ttl_s * 1000), slots, info)
@@ -256,7 +214,7 @@ class Ledger:
                 for field, amount in self._redis.hgetall(f"lm:work:{kind}").items()
             }
 
-    # -- loss of Redis -------------------------------------------------------------------------------------------
+    # loss of Redis
 
     def is_fresh(self) -> bool:
         """Whether this Redis has not been rebuilt from storage since it started or was emptied."""
@@ -280,33 +238,3 @@ def _bitmap(shards: Iterable[int]) -> bytes:
         bits.extend(bytes(max(0, byte + 1 - len(bits))))
         bits[byte] |= 0x80 >> shard % 8
     return bytes(bits)
-
-
-def _moment(ms: str | None) -> datetime | None:
-    return None if ms is None else datetime.fromtimestamp(int(ms) / 1000, UTC)
-
-
-def _entry(fields: dict[str, str], request: ResolvedRequest, *, last_done: bool) -> Entry:
-    done = int(fields["done"])
-    # Only the last shard can be shorter than the others.
-    samples_done = done * request.shard_size
-    if last_done:
-        samples_done -= request.shards * request.shard_size - request.count
-    created_at = _moment(fields["created_ms"])
-    assert created_at is not None
-    return Entry(
-        owner=fields["owner"],
-        status=Status(fields["status"]),
-        request=request,
-        progress=Progress(
-            samples_total=request.count,
-            samples_done=samples_done,
-            shards_total=request.shards,
-            shards_done=done,
-            shards_reused=int(fields["reused"]),
-        ),
-        created_at=created_at,
-        started_at=_moment(fields.get("started_ms")),
-        finished_at=_moment(fields.get("finished_ms")),
-        error=fields.get("error"),
-    )

@@ -6,15 +6,8 @@ from typing import Any
 from service.adapters.storage import Storage
 from service.contract.card import DecoderCard
 from service.contract.errors import Fault, RequestInvalid, UnknownDecoder
-from service.contract.request import (
-    DRAWN_SEED_LIMIT,
-    JobRequest,
-    ResolvedRequest,
-    label_faults,
-    parse_request,
-    resolve,
-    shard_size_faults,
-)
+from service.contract.faults import label_faults, parse_request, shard_size_faults
+from service.contract.request import DRAWN_SEED_LIMIT, JobRequest, ResolvedRequest, resolve
 from service.lifecycle.decoders import find_card
 
 

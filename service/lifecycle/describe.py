@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from service.adapters.ledger import Entry
+from service.adapters.ledger_values import Entry
 from service.adapters.storage import Storage, exists
 from service.contract import layout
 from service.contract.errors import JobUnfinished, ObjectMissing, UnknownJob

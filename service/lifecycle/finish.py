@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import structlog
 
-from service.adapters.ledger import Entry, Verdict
+from service.adapters.ledger_values import Entry, Verdict
 from service.adapters.storage import Storage, create_or_keep
 from service.contract import layout
 from service.contract.errors import ObjectMissing

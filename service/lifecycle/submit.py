@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import structlog
 
-from service.adapters.ledger import Verdict
+from service.adapters.ledger_values import Verdict
 from service.adapters.storage import create_or_keep, exists
 from service.contract import layout
 from service.contract.errors import (

@@ -1,0 +1,84 @@
+"""What the ledger answers: verdicts of its scripts, and jobs as it has them."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+from service.contract.job import Progress, Status
+from service.contract.request import ResolvedRequest
+
+
+class Verdict(StrEnum):
+    """What a script decided; the words are the scripts' own."""
+
+    OK = "OK"
+    EXISTS = "EXISTS"
+    CREATED = "CREATED"
+    BUSY = "BUSY"
+    GONE = "GONE"
+    DONE = "DONE"
+    STOP = "STOP"
+    LOST = "LOST"
+    FAIL = "FAIL"
+    DUP = "DUP"
+    LAST = "LAST"
+    REOPENED = "REOPENED"
+    CONFLICT = "CONFLICT"
+
+
+class Claim(NamedTuple):
+    """Shards to send now; or, with an intent as `status`, a job to finish. `status` is None for an unknown job."""
+
+    status: Status | None
+    shards: list[int]
+
+
+class Begin(NamedTuple):
+    verdict: Verdict
+    request: ResolvedRequest | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One job as the ledger has it."""
+
+    owner: str
+    status: Status
+    request: ResolvedRequest
+    progress: Progress
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: str | None
+
+
+def _moment(ms: str | None) -> datetime | None:
+    return None if ms is None else datetime.fromtimestamp(int(ms) / 1000, UTC)
+
+
+def entry_of(fields: dict[str, str], request: ResolvedRequest, *, last_done: bool) -> Entry:
+    """The job that the fields of its hash tell. `last_done`: its last shard is stored."""
+    done = int(fields["done"])
+    # Only the last shard can be shorter than the others.
+    samples_done = done * request.shard_size
+    if last_done:
+        samples_done -= request.shards * request.shard_size - request.count
+    created_at = _moment(fields["created_ms"])
+    assert created_at is not None
+    return Entry(
+        owner=fields["owner"],
+        status=Status(fields["status"]),
+        request=request,
+        progress=Progress(
+            samples_total=request.count,
+            samples_done=samples_done,
+            shards_total=request.shards,
+            shards_done=done,
+            shards_reused=int(fields["reused"]),
+        ),
+        created_at=created_at,
+        started_at=_moment(fields.get("started_ms")),
+        finished_at=_moment(fields.get("finished_ms")),
+        error=fields.get("error"),
+    )

@@ -1,0 +1,95 @@
+"""What is wrong with a request: every fault at once, each with its place and a way out."""
+
+import re
+from typing import Any
+
+from pydantic import ValidationError
+
+from service.contract.card import DecoderCard
+from service.contract.errors import Fault, RequestInvalid
+from service.contract.recipe import MAX_SEED
+from service.contract.request import JobRequest
+from service.contract.shard import BLOCK, DEFAULT_SHARD_BYTES
+
+
+def parse_request(body: Any) -> JobRequest:
+    """Check a body on its own. Raises RequestInvalid with every fault at once."""
+    if not isinstance(body, dict):
+        raise RequestInvalid([Fault("", "the body is a JSON object")])
+    faults = _refused_fields(body)
+    try:
+        request = JobRequest.model_validate({k: v for k, v in body.items() if k not in _LATER})
+    except ValidationError as error:
+        raise RequestInvalid(faults + faults_of(error)) from error
+    if faults:
+        raise RequestInvalid(faults)
+    return request
+
+
+_LATER = {
+    "labels": "label mixes are not served yet; send one job per label with `label` and `count`"
+}
+
+
+def _refused_fields(body: dict[str, Any]) -> list[Fault]:
+    faults = [Fault(f"/{name}", why) for name, why in _LATER.items() if name in body]
+    if "label" in body and "labels" in body:
+        faults.append(Fault("/label", "give either `label` or `labels`, not both"))
+    return faults
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Pydantic's errors as faults; the branches of a union are told as one."""
+    faults: dict[str, Fault] = {}
+    for item in error.errors(include_url=False, include_context=False):
+        field = [str(part) for part in item["loc"][:1]]
+        pointer = "".join("/" + _escaped(part) for part in field)
+        faults.setdefault(pointer, Fault(pointer, _plain(item["type"], item["msg"], pointer)))
+    return list(faults.values())
+
+
+def _escaped(part: str) -> str:
+    return part.replace("~", "~0").replace("/", "~1")
+
+
+def _plain(kind: str, message: str, pointer: str) -> str:
+    if kind == "extra_forbidden":
+        return "unknown field"
+    if kind == "missing":
+        return "required"
+    if pointer == "/seed":
+        return f"an integer from 0 to {MAX_SEED}, or its decimal string"
+    if pointer == "/label":
+        return "a label as a string, or its number"
+    return re.sub(r"^Value error, ", "", message)
+
+
+def label_faults(label: str | None, card: DecoderCard) -> list[Fault]:
+    """What is wrong with a label for one decoder, if anything."""
+    if not card.labels:
+        return [] if label is None else [Fault("/label", f"decoder {card.name} takes no label")]
+    if label is None:
+        return [
+            Fault("/label", f"required: decoder {card.name} has the labels {_some(card.labels)}")
+        ]
+    if label not in card.labels:
+        return [
+            Fault(
+                "/label",
+                f"decoder {card.name} has no label {label[:64]!r}, only {_some(card.labels)}",
+            )
+        ]
+    return []
+
+
+def _some(labels: tuple[str, ...]) -> str:
+    shown = ", ".join(labels[:20])
+    return shown if len(labels) <= 20 else f"{shown}, … ({len(labels)} in all)"
+
+
+def shard_size_faults(request: JobRequest, card: DecoderCard) -> list[Fault]:
+    """A given shard_size keeps raw pixels within the memory that a worker sets aside for one shard."""
+    most = max(BLOCK, DEFAULT_SHARD_BYTES // card.image.size_bytes // BLOCK * BLOCK)
+    if request.shard_size is None or request.shard_size <= most:
+        return []
+    return [Fault("/shard_size", f"at most {most} for images of {card.image.size_bytes} bytes")]
