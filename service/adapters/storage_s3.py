@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 from service.adapters.storage_object import StoredObject, check_key, check_metadata, check_prefix
 from service.adapters.storage_s3_client import make_client
-from service.adapters.storage_s3_errors import AnotherTry, answering
+from service.adapters.storage_s3_errors import AnotherTry, answering, stranger
 from service.adapters.storage_s3_stream import ObjectStream
 from service.contract.errors import ObjectExists, ObjectMissing
 from service.contract.settings import Settings
@@ -93,7 +93,11 @@ class S3Storage:
 
     def check(self) -> None:
         with self._answering():
-            self._client.list_objects_v2(Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1)
+            found = self._client.list_objects_v2(
+                Bucket=self._bucket, Prefix=self._prefix, MaxKeys=1
+            )
+        if not found.keys() & {"Name", "MaxKeys"}:  # A console or a proxy says 200 to anything.
+            raise stranger(self._name)
 
     @cached_property
     def _client(self) -> "S3Client":

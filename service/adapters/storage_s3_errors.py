@@ -45,6 +45,11 @@ _ADVICE = {
 }
 
 
+def stranger(store: str) -> StorageUnavailable:
+    """The error for an answer that is not S3's."""
+    return StorageUnavailable(f"what answers for {store} is no S3 server: {_ENDPOINT}")
+
+
 @contextmanager
 def answering(store: str, key: str = "") -> Iterator[None]:
     """Turn boto3's errors into ours, which repeat nothing that a request contained."""
