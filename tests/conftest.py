@@ -9,6 +9,8 @@ pytest_plugins = [
     "tests.fixtures.ledger",
     "tests.fixtures.checkpoints",
     "tests.fixtures.parts",
+    "tests.fixtures.fleet",
+    "tests.fixtures.stack",
 ]
 
 # The machine is shared and CI is slow, so no example has a deadline; the same examples on every run.
