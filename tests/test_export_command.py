@@ -1,0 +1,99 @@
+"""`latentmill train | export | publish` from the outside: what a person types, sees and finds."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from export.publish import load_folder
+from service.adapters.storage_folder import FolderStorage
+from tests.fixtures.decoders import tiny_card, tiny_decoder
+
+ROOT = Path(__file__).parents[1]
+QUICK = ["--epochs", "1", "--latent-dim", "4", "--hidden", "16"]
+
+
+def start(folder: Path, *words: str, **settings: str) -> subprocess.Popen[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "COLUMNS": "200"} | settings
+    return subprocess.Popen(
+        [sys.executable, "-m", "service.cli.main", *words],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+
+
+def latentmill(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
+    """Exit code and everything that was printed."""
+    process = start(folder, *words, **settings)
+    output, _ = process.communicate(timeout=100)
+    return process.returncode, output
+
+
+def test_from_images_to_a_published_decoder(tmp_path: Path) -> None:
+    """Three commands lead from scikit-learn's digits to a decoder in storage, each telling what it did."""
+    code, said = latentmill(tmp_path, "train", "--data", "digits", "--out", "d.pt", *QUICK)
+    assert (code, "validation negative ELBO" in said) == (0, True), said
+    code, said = latentmill(tmp_path, "export", "d.pt", "--name", "digits", "--out", "decoder")
+    assert (code, "largest_difference_levels" in said) == (0, True), said
+    store = f"file://{tmp_path}/store"
+    code, said = latentmill(tmp_path, "publish", "decoder", LATENTMILL_STORAGE_URL=store)
+    assert (code, f"published to {store}" in said) == (0, True), said
+    digest = load_folder(tmp_path / "decoder")[1].digest
+    stored = FolderStorage(tmp_path / "store").get("decoders/digits/current.json")
+    assert digest.encode() in stored
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["d.pt", "decoder", "store"]
+
+
+def test_dry_run_checks_and_writes_nothing(tmp_path: Path) -> None:
+    """`publish --dry-run` says whether a decoder would be taken, without touching storage."""
+    onnx, card = tiny_decoder()
+    (tmp_path / "tiny.onnx").write_bytes(onnx)
+    (tmp_path / "tiny.json").write_bytes(card.to_json())
+    (tmp_path / "other.json").write_bytes(tiny_card(b"other").to_json())
+    store = f"file://{tmp_path}/store"
+    words = ("publish", "tiny.onnx", "--dry-run", "--card")
+    code, said = latentmill(tmp_path, *words, "tiny.json", LATENTMILL_STORAGE_URL=store)
+    assert (code, "nothing was written" in said) == (0, True), said
+    code, said = latentmill(tmp_path, *words, "other.json", LATENTMILL_STORAGE_URL=store)
+    assert (code, "its card says" in said) == (2, True), said
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["train", "--data", "nowhere"], "nowhere is not a folder"),
+        (["train", "--data", "digits", "--lr", "0"], "greater than 0"),
+        (["train", "--data", "digits", "--out", "/proc/none/c.pt"], "cannot be written"),
+        (["export", "none.pt", "--name", "x", "--out", "o"], "none.pt cannot be read"),
+        (["publish", "nowhere"], "cannot be read"),
+    ],
+)
+def test_faults_are_one_line_and_exit_code_two(tmp_path: Path, words: list[str], told: str) -> None:
+    """A person who mistypes gets a sentence, never a traceback."""
+    code, said = latentmill(tmp_path, *words)
+    assert (code, told in said) == (2, True), said
+    assert "Traceback" not in said
+
+
+def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
+    """Training stopped half way leaves neither a checkpoint nor a part of one, and no traceback."""
+    words = ("train", "--data", "digits", "--epochs", "100000", "--out", "d.pt")
+    process = start(tmp_path, *words, PYTHONUNBUFFERED="1")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("epoch 1/"):
+            break
+    process.send_signal(signal.SIGINT)
+    rest = process.communicate(timeout=30)[0]
+    assert process.returncode != 0
+    assert "Traceback" not in rest
+    time.sleep(0.1)
+    assert list(tmp_path.iterdir()) == []
