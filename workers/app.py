@@ -1,10 +1,12 @@
 """A worker process: chooses the real things, then lets Celery deliver until it is told to stop."""
 
 import os
+import signal
 import socket
+import sys
 
 import structlog
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready
 
 from service.adapters.events import configure_logging
 from service.adapters.queue import celery_app
@@ -28,6 +30,8 @@ def main(settings: WorkerSettings) -> int:
     Raises StartRefused, StorageUnavailable or LedgerUnavailable when something needed is missing.
     """
     configure_logging(settings)
+    # Until Celery takes the signal over there is nothing to finish.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     check_onnxruntime(settings.device)
     parts = open_parts(settings)
     check_parts(settings, parts)
@@ -48,8 +52,13 @@ def main(settings: WorkerSettings) -> int:
         profile=profile_of(settings.device),
         limit_s=settings.shard_timeout_s,
     )
-    heart.start()
-    log.info("worker_ready", worker=name, slots=settings.slots, **profile_of(settings.device))
+
+    def ready(**_: object) -> None:
+        # Slots are told only once messages are taken.
+        heart.start()
+        log.info("worker_ready", worker=name, slots=settings.slots, **profile_of(settings.device))
+
+    worker_ready.connect(ready)
     try:
         # Threads: a forked child inherits neither CUDA nor an ONNX Runtime session, and `solo` loses its
         # running task at shutdown. Gossip and mingle talk to other workers, which nothing here needs.

@@ -1,15 +1,19 @@
 """The HTTP API: chooses the real things and puts the routes together."""
 
 import ipaddress
+import signal
+import sys
 from importlib.metadata import version
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.adapters.events import configure_logging
-from service.api import decoders, downloads, health, jobs
+from service.api import decoders, downloads, health, jobs, metrics
+from service.api.answers import answer_problems
 from service.api.deps import Office
-from service.api.problems import answer_problems
+from service.api.manners import Manners
+from service.api.openapi import describe_for_machines
 from service.contract.errors import StartRefused
 from service.contract.settings import ApiSettings
 from service.lifecycle.parts import check_parts, open_parts
@@ -21,12 +25,36 @@ def create_app(settings: ApiSettings) -> FastAPI:
         title="Latentmill",
         version=version("latentmill"),
         description="The same request always gives the same bytes, and an accepted job is never lost.",
+        # The pages of these would run scripts from somebody else's server.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.office = Office(open_parts(settings), settings)
     answer_problems(app)
-    for room in (jobs, downloads, decoders, health):
+    app.add_middleware(Manners)
+    for room in (jobs, downloads, decoders, health, metrics):
         app.include_router(room.router)
+    describe_for_machines(app)
     return app
+
+
+def server_of(app: FastAPI, settings: ApiSettings) -> uvicorn.Server:
+    """The HTTP server, as every Latentmill API runs it."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=15,
+            # A slow download must not hold up a restart; it resumes with a Range request.
+            timeout_graceful_shutdown=10,
+        )
+    )
 
 
 def main(settings: ApiSettings) -> int:
@@ -38,16 +66,12 @@ def main(settings: ApiSettings) -> int:
     _refuse_public(settings)
     app = create_app(settings)
     check_parts(settings, app.state.office.parts)
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=15,
-    )
-    return 0
+    # uvicorn stops in good order and then raises the signal again: being asked to stop is no failure.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: sys.exit(0))
+    server = server_of(app, settings)
+    server.run()
+    return 0 if server.started else 1
 
 
 def _refuse_public(settings: ApiSettings) -> None:
