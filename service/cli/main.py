@@ -7,7 +7,16 @@ from typing import Annotated
 
 import typer
 
-from service.cli import archives, decoders, doctor, jobs, one_machine, roles, training
+from service.cli import (
+    archives,
+    decoders,
+    doctor,
+    jobs,
+    one_machine,
+    roles,
+    samples,
+    training,
+)
 from service.contract.errors import LatentmillError
 
 _EPILOG = """
@@ -24,7 +33,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (one_machine, jobs, archives, decoders, doctor, training, roles):
+for room in (one_machine, jobs, archives, decoders, doctor, training, samples, roles):
     room.register(app)
 
 

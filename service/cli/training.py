@@ -20,7 +20,7 @@ DEFAULTS = TrainingArguments()
 def register(app: typer.Typer) -> None:
     """Add the three commands to the command line."""
     for command in (train, export, publish):
-        app.command()(command)
+        app.command(rich_help_panel="Make decoders")(command)
 
 
 def train(

@@ -18,18 +18,23 @@ def write_contact_sheet(images: npt.NDArray[np.uint8], path: Path) -> int:
 
     A hundred, or as many as fit into 1024 pixels a side.
     """
-    _, height, width, channels = images.shape
+    _, height, width, _ = images.shape
     columns = min(_COLUMNS, max(1, _LONGEST_SIDE // (width + _GAP)))
-    rows = min(_ROWS, max(1, _LONGEST_SIDE // (height + _GAP)), -(-len(images) // columns))
+    rows = min(_ROWS, max(1, _LONGEST_SIDE // (height + _GAP)))
+    shown = images[: rows * columns]
+    write_sheet(shown, path, columns=columns)
+    return len(shown)
+
+
+def write_sheet(images: npt.NDArray[np.uint8], path: Path, *, columns: int) -> None:
+    """Write every image, uint8 [n, H, W, C], in rows of `columns` with white gaps between them."""
+    count, height, width, channels = images.shape
+    rows = -(-count // columns)
     tiles = np.full((rows * columns, height + _GAP, width + _GAP, channels), 255, np.uint8)
-    shown = images[: len(tiles)]
-    tiles[: len(shown), :height, :width] = shown
-    sheet = np.concatenate(
-        [
-            np.concatenate(list(row), axis=1)
-            for row in tiles.reshape(rows, columns, *tiles.shape[1:])
-        ]
-    )[: -_GAP or None, : -_GAP or None]
+    tiles[:count, :height, :width] = images
+    grid = tiles.reshape(rows, columns, height + _GAP, width + _GAP, channels)
+    # [rows, columns, H, W, C] -> [rows, H, columns, W, C]: lines of pixels run through a whole row.
+    sheet = grid.swapaxes(1, 2).reshape(rows * (height + _GAP), columns * (width + _GAP), channels)
+    sheet = np.ascontiguousarray(sheet[:-_GAP, :-_GAP])
     shape = ImageShape(height=sheet.shape[0], width=sheet.shape[1], channels=channels)
     path.write_bytes(next(encode_png(sheet[None], shape, Compression.SMALL)))
-    return len(shown)
