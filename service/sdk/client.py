@@ -1,12 +1,12 @@
 """The client: everything the HTTP API offers, as Python."""
 
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from latentmill.archive import Arrays, joined, read_archive
 from latentmill.download import Meter, OnBytes, download, fetch
@@ -14,10 +14,11 @@ from latentmill.transport import Transport
 from latentmill.verify import OnShard, Verification, verify_stored
 
 from service.contract.card import DecoderCard
-from service.contract.errors import JobCancelled, JobFailed, WaitTimedOut
+from service.contract.errors import JobCancelled, JobFailed, UnknownJob, WaitTimedOut
 from service.contract.job import Job, Status
 from service.contract.manifest import Manifest
 from service.contract.repair import RepairReport
+from service.contract.request import JOB_ID
 
 _FIRST_LOOK_S = 0.02
 
@@ -201,7 +202,11 @@ def request_body(
 
 
 def _path(job: str | Job) -> str:
-    return f"/v1/jobs/{quote(job if isinstance(job, str) else job.id, safe='')}"
+    job_id = job if isinstance(job, str) else job.id
+    # What cannot be an id is never part of a URL.
+    if not re.fullmatch(JOB_ID, job_id):
+        raise UnknownJob(f"{job_id!r} is no job's id")
+    return f"/v1/jobs/{job_id}"
 
 
 def _job(answer: Any) -> Job:
