@@ -15,7 +15,10 @@ def make_bucket(settings: Settings) -> None:
     try:
         client.create_bucket(Bucket=urlsplit(settings.storage_url).netloc)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("BucketAlreadyOwnedByYou", "BucketAlreadyExists"):
+        if error.response["Error"]["Code"] not in (
+            "BucketAlreadyOwnedByYou",
+            "BucketAlreadyExists",
+        ):
             raise
 
 
@@ -24,7 +27,11 @@ def main() -> None:
     if settings.storage_url.startswith("s3://"):
         make_bucket(settings)
     published = publish_bundled(open_storage(settings))
-    print("published the bundled decoder" if published else "a decoder of that name is published already")
+    print(
+        "published the bundled decoder"
+        if published
+        else "a decoder of that name is published already"
+    )
 
 
 if __name__ == "__main__":
