@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+from typing import Any
 
 import structlog
 from celery.signals import setup_logging, worker_ready
@@ -38,42 +39,52 @@ def main(settings: WorkerSettings) -> int:
     sessions = Sessions(parts.storage, device=settings.device, threads=settings.decoder_threads)
     studio = Studio(parts, sessions, Watch(), settings.device, settings.heartbeat_s)
     _warm_up(studio)
-    app = celery_app(settings)
-    # Celery would set its own handlers and levels over ours.
-    setup_logging.connect(_keep_logging)
-    limits = Limits(max_count=settings.max_count, max_active_jobs=settings.max_active_jobs)
-    register_tasks(app, studio, limits)
+    return _deliver(settings, studio)
+
+
+def _deliver(settings: WorkerSettings, studio: Studio) -> int:
+    """Let Celery take messages, with a heart beating beside it."""
     name = f"{socket.gethostname()}-{os.getpid()}"
+    profile = profile_of(settings.device)
     heart = Heart(
-        parts.ledger,
+        studio.parts.ledger,
         studio.watch,
         name=name,
         slots=settings.slots,
-        profile=profile_of(settings.device),
+        profile=profile,
         limit_s=settings.shard_timeout_s,
     )
 
     def ready(**_: object) -> None:
         # Slots are told only once messages are taken.
         heart.start()
-        log.info("worker_ready", worker=name, slots=settings.slots, **profile_of(settings.device))
+        log.info("worker_ready", worker=name, slots=settings.slots, **profile)
 
     worker_ready.connect(ready)
+    # Celery would set its own handlers and levels over ours.
+    setup_logging.connect(_keep_logging)
     try:
-        # Threads: a forked child inherits neither CUDA nor an ONNX Runtime session, and `solo` loses its
-        # running task at shutdown. Gossip and mingle talk to other workers, which nothing here needs.
-        worker = app.Worker(
-            pool="threads",
-            concurrency=settings.slots,
-            hostname=f"latentmill@{name}",
-            without_gossip=True,
-            without_mingle=True,
-            quiet=True,
-        )
+        worker = _celery_worker(settings, studio, name)
         worker.start()
         return int(worker.exitcode or 0)
     finally:
         heart.stop()
+
+
+def _celery_worker(settings: WorkerSettings, studio: Studio, name: str) -> Any:
+    app = celery_app(settings)
+    limits = Limits(max_count=settings.max_count, max_active_jobs=settings.max_active_jobs)
+    register_tasks(app, studio, limits)
+    # Threads: a forked child inherits neither CUDA nor an ONNX Runtime session, and `solo` loses its
+    # running task at shutdown. Gossip and mingle talk to other workers, which nothing here needs.
+    return app.Worker(
+        pool="threads",
+        concurrency=settings.slots,
+        hostname=f"latentmill@{name}",
+        without_gossip=True,
+        without_mingle=True,
+        quiet=True,
+    )
 
 
 def _keep_logging(**_: object) -> None:

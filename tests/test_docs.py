@@ -1,0 +1,139 @@
+"""The documentation is true: every command in it is run, every setting is in it, every file it names is there."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from latentmill import Client
+
+from export.publish import publish_bundled
+from service.adapters.storage import open_storage
+from service.contract.errors import UnknownJob
+from service.contract.job import Job
+from service.contract.settings import (
+    ApiSettings,
+    ClientSettings,
+    Settings,
+    SweepSettings,
+    WorkerSettings,
+)
+from service.local.stack import Stack
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+ADDRESS = "127.0.0.1:8000"
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+
+
+@pytest.fixture(scope="module")
+def environment(stack: Stack) -> Iterator[dict[str, str]]:
+    """A running stack with the decoder that ships, and this Python's commands on the PATH."""
+    settings = Settings(storage_url=str(stack.settings["storage_url"]))
+    publish_bundled(open_storage(settings))
+    broker = stack.settings["redis_url"]
+    told = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "LATENTMILL_URL": stack.url,
+        "BROKER_URL": str(getattr(broker, "get_secret_value", lambda: broker)()),
+    }
+    yield os.environ | told
+
+
+def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
+    done = subprocess.run(
+        command,
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def here(text: str, environment: dict[str, str]) -> str:
+    """The text as it would read for the stack of this test."""
+    return text.replace(ADDRESS, environment["LATENTMILL_URL"].removeprefix("http://"))
+
+
+@pytest.mark.parametrize("script", blocks("bash"), ids=lambda script: script.split("\n")[0][:40])
+def test_a_shell_block_runs(script: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """As a reader would paste it, line by line, the first failure ending it."""
+    script = script.replace("/tmp/latentmill-objects", str(tmp_path / "objects"))
+    answer = run(
+        ["bash", "-euo", "pipefail", "-c", here(script, environment)], environment, tmp_path
+    )
+    assert '"status":4' not in answer.replace(" ", "")
+
+
+@pytest.mark.parametrize("script", blocks("python"), ids=["client", "celery producer"])
+def test_a_python_block_runs(script: str, environment: dict[str, str], tmp_path: Path) -> None:
+    """With nothing but the packages that Latentmill needs."""
+    run([sys.executable, "-c", here(script, environment)], environment, tmp_path)
+
+
+def test_the_celery_producers_job_is_known(environment: dict[str, str], tmp_path: Path) -> None:
+    """The id that the producer prints is the id of a job that completes."""
+    script = next(block for block in blocks("python") if "send_task" in block)
+    job_id = run([sys.executable, "-c", script], environment, tmp_path).strip()
+    with Client(environment["LATENTMILL_URL"]) as client:
+        job = eventually(lambda: client.job(job_id))
+        assert client.wait(job, timeout_s=30).progress.samples_done == 500
+
+
+def eventually(look: Callable[[], Job]) -> Job:
+    """The promise to a producer begins when the job is known."""
+    for _ in range(100):
+        try:
+            return look()
+        except UnknownJob:
+            time.sleep(0.1)
+    return look()
+
+
+def console_lines() -> list[str]:
+    lines = [
+        line.partition("#")[0].strip() for block in blocks("console") for line in block.split("\n")
+    ]
+    return [line for line in lines if line]
+
+
+@pytest.mark.parametrize("line", console_lines())
+def test_a_console_line_names_what_is_there(line: str) -> None:
+    """What would take minutes or a Docker engine is checked for its target, its profile, its files."""
+    words = line.split()
+    if words[0] == "make":
+        subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True)
+        return
+    assert words[:2] == ["docker", "compose"]
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    profiles = {profile for service in services.values() for profile in service.get("profiles", [])}
+    asked = {words[at + 1] for at, word in enumerate(words) if word == "--profile"}
+    assert asked <= profiles
+
+
+@pytest.mark.parametrize("role", [ApiSettings, WorkerSettings, SweepSettings, ClientSettings])
+def test_every_setting_is_in_the_readme(role: type[Settings]) -> None:
+    """With its description, word for word."""
+    for name, field in role.model_fields.items():
+        assert f"`LATENTMILL_{name.upper()}`" in README
+        assert field.description is not None
+        assert field.description in README
+
+
+def test_every_linked_file_is_there() -> None:
+    """Pictures and pages that the README points to."""
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
