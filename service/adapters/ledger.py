@@ -196,6 +196,12 @@ class Ledger:
             owners = self._redis.zrange("lm:owners", 0, -1)
             return sum(int(self._redis.zcard(f"lm:due:{owner}")) for owner in owners)
 
+    def unfinished(self) -> set[str]:
+        """Ids of the jobs of all owners that have not ended, as far as the ledger knows."""
+        with answered():
+            owners = self._redis.zrange("lm:owners", 0, -1)
+            return {job for owner in owners for job in self._redis.zrange(f"lm:due:{owner}", 0, -1)}
+
     def note_work(self, kind: str, *, samples: int, size_bytes: int, busy_ms: int) -> None:
         """Add one made shard to what quotes are computed from. `kind` is decoder digest, format, compression."""
         with answered(), self._redis.pipeline(transaction=False) as pipe:

@@ -14,10 +14,17 @@ log = structlog.get_logger(__name__)
 
 
 def rebuild(parts: Parts) -> int:
-    """Recreate what the ledger lacks; returns how many jobs. Shards that are stored count as done."""
+    """Recreate what the ledger lacks; returns how many jobs. Shards that are stored count as done.
+
+    The other way round, a ledger that came back older than storage is told which jobs have ended.
+    """
+    unfinished = parts.ledger.unfinished()
+    active = [
+        marker.key.removeprefix(layout.ACTIVE) for marker in parts.storage.list(layout.ACTIVE)
+    ]
+    _end(parts, unfinished.difference(active))
     recreated = 0
-    for marker in parts.storage.list(layout.ACTIVE):
-        job_id = marker.key.removeprefix(layout.ACTIVE)
+    for job_id in active:
         try:
             if parts.ledger.read(job_id) is None:
                 recreated += _recreate(parts, job_id)
@@ -26,6 +33,14 @@ def rebuild(parts: Parts) -> int:
             log.exception("job_stuck", job=job_id)
     parts.ledger.mark_rebuilt()
     return recreated
+
+
+def _end(parts: Parts, unmarked: set[str]) -> None:
+    """A job without a marker has ended, or did so while we looked."""
+    for job_id in unmarked:
+        outcome = read_outcome(parts.storage, job_id)
+        if outcome is not None:
+            settle(parts, outcome)
 
 
 def _recreate(parts: Parts, job_id: str) -> int:
