@@ -19,6 +19,8 @@ def export_decoder(
 
     Raises CheckpointInvalid, DecoderRefused, or ExportFailed when ONNX and PyTorch disagree.
     """
+    # A bad name or batch size is told before seconds of work.
+    card_of(checkpoint, b"-", name=name, batch_size=batch_size or 1)
     batch_size = batch_size or measured_batch_size(checkpoint)
     onnx = to_onnx(checkpoint, batch_size=batch_size)
     card = card_of(checkpoint, onnx, name=name, batch_size=batch_size, description=description)
