@@ -23,11 +23,12 @@ def connect(settings: Settings) -> redis.Redis:
     return redis.Redis.from_url(
         settings.redis_url.get_secret_value(),
         decode_responses=True,
-        socket_timeout=5,
-        socket_connect_timeout=3,
+        socket_timeout=settings.redis_timeout_s,
+        socket_connect_timeout=settings.redis_timeout_s,
         socket_keepalive=True,
         health_check_interval=10,
-        retry=Retry(ConstantBackoff(0.05), 1),
+        # Once more for a connection that a restart cut; not for silence, which only lasts longer.
+        retry=Retry(ConstantBackoff(0.05), 1, supported_errors=(redis.ConnectionError,)),
     )
 
 

@@ -13,7 +13,7 @@ from service.api import decoders, downloads, health, jobs, metrics
 from service.api.answers import answer_problems
 from service.api.deps import Office
 from service.api.manners import Manners
-from service.api.openapi import describe_for_machines
+from service.api.openapi import ANY_PROBLEM, describe_for_machines
 from service.contract.errors import StartRefused
 from service.contract.settings import ApiSettings
 from service.lifecycle.parts import check_parts, open_parts
@@ -29,6 +29,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        responses=ANY_PROBLEM,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.office = Office(open_parts(settings), settings)

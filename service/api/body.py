@@ -1,33 +1,77 @@
 """Reads a JSON body, counting while it streams: a lying Content-Length cannot fill the memory."""
 
+import asyncio
 import json
 from typing import Any, NoReturn
 
 from fastapi import Request
 
-from service.api.problems import BodyTooLarge, MalformedBody
+from service.api.refusals import BodyTooLarge, BodyTooSlow, MalformedBody
+
+#: A body that is too large is read on, and dropped, up to this many times the limit: whoever is
+#: still sending when the connection closes may never see the answer.
+_PATIENCE = 16
+_BODY_TIMEOUT_S = 20.0
+#: Below Python's own limit, whose message speaks of interpreter settings.
+_LONGEST_INTEGER = 4000
 
 
 async def read_json(request: Request, *, max_bytes: int) -> Any:
-    """The parsed body. Raises BodyTooLarge or MalformedBody."""
-    body = bytearray()
-    async for piece in request.stream():
-        body += piece
-        if len(body) > max_bytes:
-            raise BodyTooLarge(f"the body is larger than {max_bytes} bytes")
+    """The parsed body. Raises BodyTooLarge, BodyTooSlow or MalformedBody."""
     try:
-        return json.loads(body, parse_constant=_refuse, object_pairs_hook=_without_doubles)
-    # RecursionError: a few kilobytes of brackets; ValueError: also a number of thousands of digits.
+        async with asyncio.timeout(_BODY_TIMEOUT_S):
+            body = await _read(request, max_bytes)
+    except TimeoutError as error:
+        raise BodyTooSlow from error
+    try:
+        return _parsed(body)
+    # RecursionError: a few kilobytes of brackets.
     except (ValueError, RecursionError) as error:
         raise MalformedBody(f"the body is not JSON: {error}") from error
+
+
+async def _read(request: Request, max_bytes: int) -> bytes:
+    too_large = BodyTooLarge(f"the body is larger than {max_bytes} bytes")
+    declared = request.headers.get("Content-Length", "")
+    if declared.isdecimal() and int(declared[:18]) > _PATIENCE * max_bytes:
+        # Before the first read: curl then spares the upload, for it asks with `Expect: 100-continue`.
+        raise too_large
+    body, size_bytes = bytearray(), 0
+    async for piece in request.stream():
+        size_bytes += len(piece)
+        if size_bytes <= max_bytes:
+            body += piece
+        elif size_bytes > _PATIENCE * max_bytes:
+            break
+    if size_bytes > max_bytes:
+        raise too_large
+    return bytes(body)
+
+
+def _parsed(body: bytes) -> Any:
+    # Decoded here: `json.loads` would also guess UTF-16 and UTF-32, which JSON is not.
+    return json.loads(
+        body.decode(),
+        parse_constant=_refuse,
+        parse_int=_integer,
+        object_pairs_hook=_object,
+    )
 
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
 
 
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _integer(digits: str) -> int:
+    if len(digits) > _LONGEST_INTEGER:
+        raise ValueError(f"a number has {len(digits)} digits")
+    return int(digits)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         raise ValueError("a name occurs twice in one object")
+    if any("\ud800" <= letter <= "\udfff" for name in fields for letter in name):
+        raise ValueError("a name holds half of a surrogate pair")
     return fields

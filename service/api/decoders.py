@@ -3,7 +3,9 @@
 from fastapi import APIRouter
 
 from service.api.deps import TheOffice
+from service.api.problems import documented
 from service.contract.card import DecoderCard
+from service.contract.errors import Unavailable, UnknownDecoder
 from service.contract.value import Value
 from service.lifecycle.decoders import find_card, list_cards
 
@@ -16,13 +18,15 @@ class DecoderList(Value):
     decoders: list[DecoderCard]
 
 
-@router.get("", response_model=DecoderList)
+@router.get("", response_model=DecoderList, responses=documented(Unavailable))
 def get_decoders(office: TheOffice) -> DecoderList:
     """Cards of all published decoders."""
     return DecoderList(decoders=list_cards(office.parts.storage))
 
 
-@router.get("/{name}", response_model=DecoderCard)
+@router.get(
+    "/{name}", response_model=DecoderCard, responses=documented(UnknownDecoder, Unavailable)
+)
 def get_decoder(name: str, office: TheOffice) -> DecoderCard:
     """One card; `name@digest` asks for a version that is not the current one."""
     bare, _, digest = name.partition("@")

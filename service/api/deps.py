@@ -1,6 +1,7 @@
 """What the routes are given: the real things, and who is asking."""
 
-from dataclasses import dataclass
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -10,12 +11,17 @@ from service.lifecycle.parts import Parts
 from service.lifecycle.submit import ANONYMOUS, Limits
 
 
+def _checkers() -> Executor:
+    return ThreadPoolExecutor(4, thread_name_prefix="health")
+
+
 @dataclass(frozen=True)
 class Office:
-    """Everything behind the HTTP face, chosen once in `create_app`."""
+    """Everything behind the HTTP face, chosen once in `create_app`; `checkers` run health checks."""
 
     parts: Parts
     settings: ApiSettings
+    checkers: Executor = field(default_factory=_checkers)
 
     @property
     def limits(self) -> Limits:

@@ -1,14 +1,27 @@
 """What a job made, over HTTP: its manifest and its shards."""
 
 from collections.abc import Iterator
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
+from service.adapters.storage import Storage, StoredObject
 from service.api.deps import Owner, TheOffice
-from service.api.jobs import known_form
+from service.api.links import known_form
+from service.api.problems import documented
+from service.api.ranges import ByteRange, asked_range, pieces
+from service.api.refusals import RangeUnsatisfiable
 from service.contract import layout
-from service.contract.errors import ObjectMissing, ShardExpired, ShardNotStored, UnknownShard
+from service.contract.errors import (
+    JobUnfinished,
+    ObjectMissing,
+    ShardExpired,
+    ShardNotStored,
+    Unavailable,
+    UnknownJob,
+    UnknownShard,
+)
 from service.contract.job import Job, Status
 from service.contract.manifest import Manifest
 from service.contract.recipe import Format
@@ -19,40 +32,58 @@ from service.lifecycle.parts import Parts
 router = APIRouter(prefix="/v1/jobs", tags=["downloads"])
 
 MEDIA_TYPES = {Format.ZIP: "application/zip", Format.NPZ: "application/octet-stream"}
-_PIECE = 1 << 20
+
+_BYTES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()}
+_SHARD: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The archive, when the store cannot sign", "content": _BYTES},
+    206: {"description": "The bytes that `Range` asked for", "content": _BYTES},
+    307: {
+        "description": "A signed URL that lives for minutes",
+        "headers": {"Location": {"schema": {"type": "string", "format": "uri"}}},
+    },
+    **documented(
+        UnknownJob, UnknownShard, ShardNotStored, ShardExpired, RangeUnsatisfiable, Unavailable
+    ),
+}
 
 
-@router.get("/{job_id}/manifest", response_model=Manifest)
+@router.get(
+    "/{job_id}/manifest",
+    response_model=Manifest,
+    responses=documented(UnknownJob, JobUnfinished, Unavailable),
+)
 def get_manifest(job_id: str, office: TheOffice, owner: Owner) -> Manifest:
     """Every shard with its size and checksums; 409 while the job has not completed."""
     return read_manifest(office.parts, known_form(job_id), owner=owner)
 
 
-@router.get("/{job_id}/shards/{index}", response_class=Response)
-def get_shard(job_id: str, index: int, office: TheOffice, owner: Owner) -> Response:
+@router.get("/{job_id}/shards/{index}", response_class=Response, responses=_SHARD)
+def get_shard(
+    job_id: str,
+    index: int,
+    office: TheOffice,
+    owner: Owner,
+    asked: Annotated[str, Header(alias="Range")] = "",
+    asked_if: Annotated[str, Header(alias="If-Range")] = "",
+) -> Response:
     """One archive: 307 to a signed URL, or its bytes where the store cannot sign. Readable once stored."""
     job = describe(office.parts, known_form(job_id), owner=owner)
     shard = _shard(job, index)
     assert job.request is not None
-    key = layout.shard_of(job.request.recipe, shard)
-    filename = f"{job.id}-{key.rpartition('/')[2]}"
-    storage = office.parts.storage
+    key, storage = layout.shard_of(job.request.recipe, shard), office.parts.storage
     try:
-        size = storage.head(key).size_bytes
+        stored = storage.head(key)
     except ObjectMissing as error:
         raise _absent(office.parts, job, shard) from error
+    filename = f"{job.id}-{key.rpartition('/')[2]}"
     url = storage.sign(key, expires_s=office.settings.signed_url_s, filename=filename)
     if url is not None:
-        # A signed URL is a key for a while: nobody in between may keep it.
-        headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-        return RedirectResponse(url, 307, headers=headers)
-    headers = {
-        "Content-Length": str(size),
-        "Content-Disposition": f'attachment; filename="{filename}"',
-    }
-    return StreamingResponse(
-        _pieces(office.parts, key), headers=headers, media_type=MEDIA_TYPES[job.request.format]
-    )
+        # A signed URL is a key for a while: no page may pass it on. (No answer is cached anyway.)
+        return RedirectResponse(url, 307, headers={"Referrer-Policy": "no-referrer"})
+    headers = _headers(stored, filename)
+    if asked_if not in ("", headers.get("ETag")):
+        asked = ""
+    return _bytes(storage, stored, asked, headers, MEDIA_TYPES[job.request.format])
 
 
 def _shard(job: Job, index: int) -> Shard:
@@ -70,7 +101,30 @@ def _absent(parts: Parts, job: Job, shard: Shard) -> ShardExpired | ShardNotStor
     return ShardNotStored(f"shard {shard.index} is not stored; the job is {job.status}")
 
 
-def _pieces(parts: Parts, key: str) -> Iterator[bytes]:
-    with parts.storage.open(key) as stream:
-        while piece := stream.read(_PIECE):
-            yield piece
+def _headers(stored: StoredObject, filename: str) -> dict[str, str]:
+    headers = {
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, no-cache",
+        "Content-Disposition": f'attachment; filename="{filename}"',
+    }
+    if "sha256" in stored.metadata:
+        headers["ETag"] = f'"{stored.metadata["sha256"]}"'
+    return headers
+
+
+def _bytes(
+    storage: Storage, stored: StoredObject, asked: str, headers: dict[str, str], media_type: str
+) -> Response:
+    part = asked_range(asked, stored.size_bytes)
+    status = 200 if part is None else 206
+    if part is None:
+        part = ByteRange(0, stored.size_bytes, stored.size_bytes)
+    else:
+        headers["Content-Range"] = part.content_range
+    headers["Content-Length"] = str(part.length)
+    return StreamingResponse(_read(storage, stored.key, part), status, headers, media_type)
+
+
+def _read(storage: Storage, key: str, part: ByteRange) -> Iterator[bytes]:
+    with storage.open(key) as stream:
+        yield from pieces(stream, part)

@@ -1,49 +1,71 @@
-"""Health that says no when it means no, and metrics for Prometheus."""
+"""Health that says no when it means no, within seconds whatever hangs."""
 
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+import asyncio
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from service.api.deps import TheOffice
-from service.api.problems import problem
+import structlog
+from fastapi import APIRouter
+
+from service.adapters.ledger import Ledger
+from service.api.deps import Office, TheOffice
+from service.api.problems import documented
+from service.api.refusals import NotReady
 from service.contract.errors import Unavailable
+
+log = structlog.get_logger(__name__)
 
 router = APIRouter(tags=["health"])
 
+#: Shorter than an orchestrator waits for a probe.
+_CHECK_S = 3.0
 
+
+# async, so that it answers even while every thread waits for Redis or storage.
 @router.get("/livez")
-def livez() -> dict[str, str]:
+async def livez() -> dict[str, str]:
     """This process answers. Says nothing of Redis or storage: restarting the API heals neither."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=dict[str, str])
-def readyz(office: TheOffice) -> dict[str, str] | Response:
-    """Storage and Redis answer, so that a submit can be accepted."""
-    try:
-        office.parts.storage.check()
-        office.parts.ledger.live_slots()
-    except Unavailable as error:
-        return problem(503, "not-ready", "Not ready", error.detail)
+@router.get("/readyz", responses=documented(NotReady))
+async def readyz(office: TheOffice) -> dict[str, str]:
+    """A job could be accepted now: storage answers, and Redis takes writes."""
+    storage, ledger = office.parts.storage, office.parts.ledger
+    checks: dict[str, Callable[[], None]] = {
+        "Object storage": storage.check,
+        "Redis": partial(_rehearse, ledger),
+    }
+    silent = await _failing(office, checks)
+    if silent:
+        raise NotReady(". ".join(f"{name} does not answer" for name in silent))
     return {"status": "ok"}
 
 
-@router.get("/metrics", response_class=Response)
-def metrics(office: TheOffice) -> Response:
-    """What the ledger knows of the fleet, in the Prometheus text format."""
-    registry = CollectorRegistry()
-    gauges = (
-        (
-            "latentmill_worker_slots",
-            "Shards that live workers can run at once.",
-            office.parts.ledger.live_slots,
-        ),
-        (
-            "latentmill_queue_messages",
-            "Messages that no worker has taken yet.",
-            office.parts.queue.length,
-        ),
-        ("latentmill_active_jobs", "Jobs that have not ended.", office.parts.ledger.active_jobs),
-    )
-    for name, help_text, read in gauges:
-        Gauge(name, help_text, registry=registry).set(read())
-    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+async def _failing(office: Office, checks: Mapping[str, Callable[[], None]]) -> list[str]:
+    """Names of the checks that failed or took too long."""
+    loop = asyncio.get_running_loop()
+    # Threads of their own: those of the routes may all be waiting for what is checked here.
+    running = {
+        name: loop.run_in_executor(office.checkers, _passes, name, check)
+        for name, check in checks.items()
+    }
+    done, pending = await asyncio.wait(running.values(), timeout=_CHECK_S)
+    for future in pending:
+        future.cancel()
+    return [name for name, future in running.items() if future not in done or not future.result()]
+
+
+def _passes(name: str, check: Callable[[], None]) -> bool:
+    try:
+        check()
+    except Unavailable as error:
+        log.warning("not_ready", what=name, reason=error.detail)
+        return False
+    return True
+
+
+def _rehearse(ledger: Ledger) -> None:
+    """A submit's first step, taken back. A Redis that is full answers reads and refuses this."""
+    ledger.admit("readyz", owner="readyz", max_active=1000)
+    ledger.withdraw("readyz", owner="readyz")

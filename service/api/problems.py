@@ -5,31 +5,24 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
+from fastapi import Response
 
+from service.api import refusals
 from service.contract import errors
-from service.contract.errors import Fault, LatentmillError, RequestInvalid
+from service.contract.errors import LatentmillError, RequestInvalid, Unavailable
+from service.contract.value import Value
 
 log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-
-class BodyTooLarge(LatentmillError):
-    """The body is larger than this server reads."""
-
-
-class MalformedBody(RequestInvalid):
-    """The body is not JSON."""
-
-    def __init__(self, why: str) -> None:
-        super().__init__([Fault("", why)])
-
-
 #: Most special first: the first class that fits decides.
 _PROBLEMS: list[tuple[type[LatentmillError], int, str, str]] = [
-    (BodyTooLarge, 413, "body-too-large", "The body is too large"),
+    (refusals.CrossSite, 403, "cross-site", "Another site's page may not ask for this"),
+    (refusals.NoSuchPath, 404, "not-found", "Nothing has this address"),
+    (refusals.BodyTooSlow, 408, "body-too-slow", "The body did not arrive in time"),
+    (refusals.BodyTooLarge, 413, "body-too-large", "The body is too large"),
+    (refusals.RangeUnsatisfiable, 416, "range-unsatisfiable", "The shard has no such bytes"),
     (RequestInvalid, 422, "invalid-request", "The request has faults"),
     (errors.IdempotencyConflict, 422, "idempotency-conflict", "The key belongs to another request"),
     (errors.UnknownJob, 404, "unknown-job", "No such job"),
@@ -41,8 +34,27 @@ _PROBLEMS: list[tuple[type[LatentmillError], int, str, str]] = [
     (errors.ShardNotStored, 409, "shard-not-stored", "The shard is not stored yet"),
     (errors.ShardExpired, 410, "shard-expired", "The shard is gone"),
     (errors.TooManyJobs, 429, "too-many-jobs", "Too many active jobs"),
-    (errors.Unavailable, 503, "unavailable", "A service behind this one does not answer"),
+    (refusals.NotReady, 503, "not-ready", "Not ready"),
+    (Unavailable, 503, "unavailable", "A service behind this one does not answer"),
 ]
+
+
+class ToldFault(Value):
+    """One thing wrong with a request. `pointer` is an RFC 6901 JSON pointer into the body, or `/` and the
+    name of a query parameter or header."""
+
+    pointer: str
+    detail: str
+
+
+class Problem(Value):
+    """An RFC 9457 problem. `errors` is there when the request has faults, and then lists all of them."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[ToldFault] = []
 
 
 def problem(
@@ -65,37 +77,57 @@ def problem(
     return Response(json.dumps(body), status, headers, MEDIA_TYPE)
 
 
-def answer_problems(app: FastAPI) -> None:
-    """Make every error leave the API as a problem."""
-
-    @app.exception_handler(LatentmillError)
-    async def told(request: Request, error: LatentmillError) -> Response:
-        return _problem_of(error)
-
-    @app.exception_handler(HTTPException)
-    async def http(request: Request, error: HTTPException) -> Response:
-        status = HTTPStatus(error.status_code)
-        slug = status.phrase.lower().replace(" ", "-")
-        headers = dict(error.headers or {})
-        return problem(status, slug, status.phrase, str(error.detail), headers=headers)
-
-    @app.exception_handler(Exception)
-    async def untold(request: Request, error: Exception) -> Response:
-        log.error("request_failed", path=request.url.path, exc_info=error)
-        return problem(500, "internal-error", "Internal error", "The fault is ours; the log tells.")
-
-
-def _problem_of(error: LatentmillError) -> Response:
+def problem_of(error: LatentmillError) -> Response:
+    """How an error leaves the API."""
     for kind, status, slug, title in _PROBLEMS:
         if isinstance(error, kind):
-            return problem(
-                status, slug, title, error.detail, headers=_headers(error), **_faults(error)
-            )
-    log.error("error_without_problem", kind=type(error).__name__, reason=error.detail)
-    return problem(500, "internal-error", "Internal error", error.detail)
+            told = _told(error)
+            return problem(status, slug, title, told, headers=_headers(error), **_faults(error))
+    return internal_error(error)
+
+
+def internal_error(error: Exception) -> Response:
+    log.error("request_failed", exc_info=error)
+    return problem(500, "internal-error", "Internal error", "The fault is ours; the log tells.")
+
+
+def problem_of_status(code: int, detail: str, headers: dict[str, str]) -> Response:
+    """A refusal by the framework, which knows statuses and no errors of ours."""
+    status = HTTPStatus(code)
+    slug = status.phrase.lower().replace(" ", "-")
+    return problem(code, slug, status.phrase, detail, headers=headers)
+
+
+def documented(*kinds: type[LatentmillError]) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI says of a route that refuses in these ways."""
+    answers: dict[int | str, dict[str, Any]] = {}
+    for kind, status, _, title in _PROBLEMS:
+        if kind in kinds:
+            answer = answers.setdefault(status, _described(kind))
+            answer["description"] = ", or: ".join(filter(None, (answer["description"], title)))
+    return answers
+
+
+def _described(kind: type[LatentmillError]) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    answer = {"description": "", "content": {MEDIA_TYPE: {"schema": schema}}}
+    if hasattr(kind, "retry_after_s"):
+        seconds = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
+        answer["headers"] = {"Retry-After": seconds}
+    return answer
+
+
+def _told(error: LatentmillError) -> str:
+    if not isinstance(error, Unavailable) or isinstance(error, refusals.NotReady):
+        return error.detail
+    # Addresses and paths behind the API are for the log, not for whoever asks.
+    log.warning("unavailable", reason=error.detail)
+    return (type(error).__doc__ or "").strip()
 
 
 def _headers(error: LatentmillError) -> dict[str, str]:
+    if isinstance(error, refusals.RangeUnsatisfiable):
+        return {"Content-Range": f"bytes */{error.size_bytes}"}
     retry_after_s = getattr(error, "retry_after_s", None)
     return {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
 

@@ -20,6 +20,9 @@ class Settings(BaseSettings):
         SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis or Valkey 6.2 or later; `rediss://` for TLS. Broker and ledger share it.",
     )
+    redis_timeout_s: float = Field(
+        4.0, gt=0, description="Seconds to wait for one answer of Redis before it counts as away."
+    )
     storage_url: str = Field(
         "file:///var/lib/latentmill",
         description="`file:///absolute/path` or `s3://bucket/prefix`. Holds the truth of every job.",
