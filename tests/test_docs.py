@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,7 +35,7 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def environment(stack: Stack) -> Iterator[dict[str, str]]:
+def environment(stack: Stack) -> dict[str, str]:
     """A running stack with the decoder that ships, and this Python's commands on the PATH."""
     settings = Settings(storage_url=str(stack.settings["storage_url"]))
     publish_bundled(open_storage(settings))
@@ -45,7 +45,7 @@ def environment(stack: Stack) -> Iterator[dict[str, str]]:
         "LATENTMILL_URL": stack.url,
         "BROKER_URL": str(getattr(broker, "get_secret_value", lambda: broker)()),
     }
-    yield os.environ | told
+    return os.environ | told
 
 
 def run(command: list[str], environment: dict[str, str], folder: Path) -> str:
