@@ -1,5 +1,6 @@
 """The data folder of a one-machine stack and its lock."""
 
+import os
 import subprocess
 import sys
 import time
@@ -25,10 +26,12 @@ def test_a_second_holder_is_refused_in_one_line(tmp_path: Path) -> None:
     """Who holds the folder and what to do is said; it can be taken when the first lets go."""
     folder = DataDir(tmp_path / "data")
     with folder.locked() as lock:
-        tell_holder(lock, "process 1, http://127.0.0.1:8000")
+        tell_holder(lock, f"process {os.getpid()}, http://127.0.0.1:8000")
+        started = time.monotonic()
         with pytest.raises(StartRefused) as refused, folder.locked():
             pass
-        assert "process 1, http://127.0.0.1:8000" in refused.value.detail
+        assert time.monotonic() - started < 1
+        assert f"process {os.getpid()}, http://127.0.0.1:8000" in refused.value.detail
         assert "--data-dir" in refused.value.detail
         assert "\n" not in refused.value.detail
     with folder.locked():

@@ -20,6 +20,7 @@ from latentmill.errors import (
     WaitTimedOut,
 )
 from latentmill.extract import extract
+from latentmill.folder import discard
 
 from service.adapters.storage import open_storage
 from service.contract.settings import Settings, load_settings
@@ -162,6 +163,15 @@ def test_a_folder_belongs_to_one_job(client: Client, job_id: str, tmp_path: Path
     other = client.wait(client.submit(TINY, 8, count=1, seed=6))
     with pytest.raises(FolderTaken, match=job_id):
         client.download(other, tmp_path)
+
+
+def test_discard_makes_room_for_another_job(client: Client, job_id: str, tmp_path: Path) -> None:
+    """A folder whose download was discarded takes another job's; files of the user stay."""
+    (tmp_path / "notes.txt").write_text("mine")
+    client.download(job_id, tmp_path)
+    discard(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+    discard(tmp_path)
 
 
 def flip(path: Path, place: int) -> None:

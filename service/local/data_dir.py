@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -65,8 +66,8 @@ class DataDir:
     def _lock(self, descriptor: int) -> None:
         deadline = time.monotonic() + _LOCK_PATIENCE_S
         while not _try_lock(descriptor):
-            if time.monotonic() > deadline:
-                holder = os.pread(descriptor, 200, 0).decode(errors="replace").strip()
+            holder = os.pread(descriptor, 200, 0).decode(errors="replace")
+            if _is_alive(holder) or time.monotonic() > deadline:
                 raise StartRefused(
                     f"{self.root} is in use by another `latentmill up` ({holder or 'starting'}): "
                     "stop that one, or give this one another --data-dir"
@@ -85,6 +86,18 @@ def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
+        return False
+    return True
+
+
+def _is_alive(holder: str) -> bool:
+    """Whether the process that the lock tells of still runs, so that waiting for it is in vain."""
+    found = re.match(r"process ([1-9]\d{0,8})", holder)
+    if found is None:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except OSError:
         return False
     return True
 
