@@ -11,6 +11,7 @@ from celery.signals import setup_logging, worker_ready
 
 from service.adapters.events import configure_logging
 from service.adapters.queue import celery_app
+from service.contract.errors import DecoderRefused
 from service.contract.settings import WorkerSettings
 from service.lifecycle.decoders import list_cards
 from service.lifecycle.parts import check_parts, open_parts
@@ -94,5 +95,10 @@ def _keep_logging(**_: object) -> None:
 def _warm_up(studio: Studio) -> None:
     """Load what is published now, so that the first job does not pay for it."""
     for card in list_cards(studio.parts.storage):
-        decoder = studio.sessions.get(card.name, card.digest)
-        log.info("decoder_warm", decoder=decoder.card.name, digest=card.digest)
+        try:
+            studio.sessions.get(card.name, card.digest)
+        except DecoderRefused as error:
+            # Its own jobs will be told; the other decoders' jobs must not wait for its repair.
+            log.error("decoder_unusable", decoder=card.name, reason=error.detail)
+        else:
+            log.info("decoder_warm", decoder=card.name, digest=card.digest)

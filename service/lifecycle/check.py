@@ -5,7 +5,7 @@ from typing import Any
 
 from service.adapters.storage import Storage
 from service.contract.card import DecoderCard
-from service.contract.errors import Fault, RequestInvalid, UnknownDecoder
+from service.contract.errors import DecoderRefused, Fault, RequestInvalid, UnknownDecoder
 from service.contract.faults import label_faults, parse_request, shard_size_faults
 from service.contract.request import DRAWN_SEED_LIMIT, JobRequest, ResolvedRequest, resolve
 from service.lifecycle.decoders import find_card
@@ -36,7 +36,7 @@ def _card_named(storage: Storage, body: Any, faults: list[Fault]) -> DecoderCard
     name, _, digest = body["decoder"].partition("@")
     try:
         return find_card(storage, name, digest or None)
-    except UnknownDecoder as error:
+    except (UnknownDecoder, DecoderRefused) as error:
         faults.append(Fault("/decoder", error.detail))
         return None
 

@@ -3,6 +3,7 @@
 import json
 import re
 
+import structlog
 from pydantic import ValidationError
 
 from service.adapters.storage import Storage
@@ -11,14 +12,19 @@ from service.contract.card import DECODER_NAME, DecoderCard
 from service.contract.errors import DecoderRefused, ObjectMissing, UnknownDecoder
 from service.contract.value import SHA256
 
+log = structlog.get_logger(__name__)
+
 
 def current_digest(storage: Storage, name: str) -> str:
-    """The promoted version. Raises UnknownDecoder."""
+    """The promoted version. Raises UnknownDecoder; DecoderRefused for a pointer that does not parse."""
     try:
         pointer = storage.get(layout.decoder_current(name))
     except ObjectMissing as error:
         raise UnknownDecoder(f"no decoder {name!r} is published") from error
-    return str(json.loads(pointer)["digest"])
+    try:
+        return str(json.loads(pointer)["digest"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DecoderRefused(f"{layout.decoder_current(name)} is broken; publish again") from error
 
 
 def read_card(storage: Storage, name: str, digest: str) -> DecoderCard:
@@ -43,10 +49,18 @@ def find_card(storage: Storage, name: str, digest: str | None = None) -> Decoder
 
 
 def list_cards(storage: Storage) -> list[DecoderCard]:
-    """The current card of every published decoder, by name."""
+    """The current card of every published decoder, by name; a broken one is logged and left out."""
     names = [
         entry.key.split("/")[1]
         for entry in storage.list(layout.DECODERS)
         if entry.key == layout.decoder_current(entry.key.split("/")[1])
     ]
-    return [find_card(storage, name) for name in names]
+    return [card for name in names if (card := _card_or_none(storage, name))]
+
+
+def _card_or_none(storage: Storage, name: str) -> DecoderCard | None:
+    try:
+        return find_card(storage, name)
+    except (DecoderRefused, UnknownDecoder) as error:
+        log.error("decoder_unusable", decoder=name, reason=error.detail)
+        return None

@@ -1,6 +1,8 @@
 -- ARGV 3: shard, 4: token, 5: lease ms, 6: most attempts. Returns {verdict [, request JSON]}.
 local shard, token = ARGV[3], ARGV[4]
 if not status then return { 'GONE' } end
+-- A message may hold anything; a shard that is not there must not fail the job.
+if tonumber(shard) < 0 or tonumber(shard) >= tonumber(redis.call('HGET', JOB, 'shards')) then return { 'GONE' } end
 if redis.call('GETBIT', DONE, shard) == 1 then return { 'DONE' } end
 if not wants_shards() then return { 'STOP' } end
 local holder, lease = redis.call('HGET', HOLDERS, shard), redis.call('ZSCORE', LEASES, shard)
