@@ -86,6 +86,14 @@ def test_a_killed_child_is_replaced(tmp_path: Path) -> None:
         assert client.wait(job, timeout_s=60).status == "completed"
         assert len(family(process)) == 4
         assert not set(family(process)) & set(before)
+        # A second Ctrl-C does not wait for the grace of a worker that hangs.
+        hanging = next(c for c in psutil.Process(process.pid).children() if "worker" in c.cmdline())
+        hanging.suspend()
+        process.send_signal(signal.SIGINT)
+        assert not eventually(lambda: process.poll() is not None, within_s=1.5)
+        process.send_signal(signal.SIGINT)
+        process.wait(4)
+        assert eventually(lambda: is_gone(hanging.pid), within_s=1)
 
 
 def test_a_taken_port_is_one_line(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """`latentmill doctor`: what of the needed things is there, and what to do about the rest."""
 
+import os
 import platform
 import sys
 from collections.abc import Callable
@@ -87,12 +88,9 @@ def _storage(settings: Settings) -> str:
         open_storage(settings).check()
         return f"{settings.storage_url} answers"
     folder = default_data_dir()
-    try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    except OSError as error:
-        raise StartRefused(
-            f"{folder} cannot be made ({error.strerror}): give `latentmill up` a --data-dir"
-        ) from error
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise StartRefused(f"{there} is not writable: give `latentmill up` a --data-dir")
     return f"{folder}, which `latentmill up` uses"
 
 
