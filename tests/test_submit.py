@@ -170,3 +170,12 @@ def test_a_replay_completes_a_submit_that_was_cut_off(parts: Parts, write: int) 
     job, _ = submit(parts, ask(), owner=ANONYMOUS, limits=LIMITS, job_id=job_id)
     assert now_is(parts, job).status == Status.QUEUED
     assert len(keys(parts, "active/")) == len(keys(parts, "log/")) == 1
+
+
+def test_a_replay_is_neither_checked_nor_charged(parts: Parts) -> None:
+    """The decoder may be gone and the owner at the limit: what was accepted is answered for."""
+    job_id = job_id_for(ANONYMOUS, "key")
+    one = Limits(max_count=10_000, max_active_jobs=1)
+    submit(parts, ask(), owner=ANONYMOUS, limits=one, job_id=job_id)
+    parts.storage.delete(layout.decoder_current("tiny"))
+    assert submit(parts, ask(), owner=ANONYMOUS, limits=one, job_id=job_id).replayed

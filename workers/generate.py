@@ -1,5 +1,6 @@
 """`latentmill.generate`: a job asked for by a foreign Celery producer. Its task id becomes the job id."""
 
+import json
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -31,6 +32,7 @@ def generate_job(
             "task_refused", reason="the task id is not [A-Za-z0-9_-]{8,64}", task=task_id[:64]
         )
         return
+    body = _plain(body)
     try:
         if args:
             raise RequestInvalid([Fault("", "send keyword arguments: decoder, label, count, …")])
@@ -40,6 +42,12 @@ def generate_job(
     except IdempotencyConflict as error:
         # The id belongs to an accepted job, which must not be touched.
         log.error("task_refused", job=task_id, reason=error.detail)
+
+
+def _plain(body: dict[str, Any]) -> Any:
+    """The body as strict JSON: a queue lets NaN and half surrogate pairs through, no record can hold them."""
+    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    return json.loads(text, parse_constant=str)
 
 
 def _record_refusal(parts: Parts, job_id: str, body: dict[str, Any], *, reason: str) -> None:

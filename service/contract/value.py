@@ -36,7 +36,8 @@ def canonical_json(value: Any) -> bytes:
     text = json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
     )
-    return text.encode()
+    # A client's body may hold half a surrogate pair; it still needs a digest.
+    return text.encode("utf-8", "surrogatepass")
 
 
 def sha256_hex(data: bytes | memoryview) -> str:

@@ -16,7 +16,7 @@ def describe(parts: Parts, job_id: str, *, owner: str) -> Job:
     """The job as it is now. Raises UnknownJob, also for another owner's job."""
     entry = parts.ledger.read(job_id)
     if entry is None:
-        return _from_storage(parts.storage, job_id, owner=owner)
+        return described_from_storage(parts.storage, job_id, owner=owner)
     if entry.owner != owner:
         raise UnknownJob
     return _from_ledger(job_id, entry)
@@ -35,7 +35,8 @@ def _from_ledger(job_id: str, entry: Entry) -> Job:
     )
 
 
-def _from_storage(storage: Storage, job_id: str, *, owner: str) -> Job:
+def described_from_storage(storage: Storage, job_id: str, *, owner: str) -> Job:
+    """The job without asking Redis: as it ended, or as it was accepted. Raises UnknownJob."""
     job = read_request(storage, job_id)
     if job.owner != owner:
         raise UnknownJob
@@ -45,7 +46,7 @@ def _from_storage(storage: Storage, job_id: str, *, owner: str) -> Job:
     # A request without a marker was cut off before its 202: nobody was ever told this id.
     if not exists(storage, layout.active(job_id)):
         raise UnknownJob
-    return described_as_accepted(job)
+    return _accepted(job)
 
 
 def read_request(storage: Storage, job_id: str) -> AcceptedRequest:
@@ -71,7 +72,7 @@ def read_manifest(parts: Parts, job_id: str, *, owner: str) -> Manifest:
     return Manifest.model_validate_json(parts.storage.get(layout.job_manifest(job_id)))
 
 
-def described_as_accepted(job: AcceptedRequest) -> Job:
+def _accepted(job: AcceptedRequest) -> Job:
     """A job that storage knows and the ledger does not know yet."""
     request = job.resolved
     return Job(

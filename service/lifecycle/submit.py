@@ -19,12 +19,13 @@ from service.contract.errors import (
     LedgerUnavailable,
     TooManyJobs,
     Unavailable,
+    UnknownJob,
 )
 from service.contract.job import Job
 from service.contract.request import AcceptedRequest
 from service.contract.value import canonical_json, sha256_hex
 from service.lifecycle.check import check_request
-from service.lifecycle.describe import describe, described_as_accepted
+from service.lifecycle.describe import describe, described_from_storage, read_request
 from service.lifecycle.dispatch import dispatch
 from service.lifecycle.parts import Parts
 
@@ -60,24 +61,58 @@ def submit(
     Raises RequestInvalid, TooManyJobs, IdempotencyConflict, StorageUnavailable, LedgerUnavailable; each of them
     leaves no job behind.
     """
-    resolved, _ = check_request(parts.storage, body, max_count=limits.max_count)
-    offer = AcceptedRequest(
-        id=job_id or uuid.uuid4().hex,
-        owner=owner,
-        given=body,
-        given_sha256=sha256_hex(canonical_json(body)),
-        resolved=resolved,
-        created_at=parts.clock(),
-    )
+    earlier = None if job_id is None else _earlier(parts, job_id)
+    if earlier is not None:
+        # A replay is neither checked nor charged again: the decoder or the limits may be others by now.
+        _refuse_other(earlier, owner=owner, given_sha256=_digest(body))
+        return _replayed(parts, earlier)
+    offer = _offer(parts, body, owner=owner, limits=limits, job_id=job_id)
     if parts.ledger.admit(offer.id, owner=owner, max_active=limits.max_active_jobs) == Verdict.BUSY:
         raise TooManyJobs(f"{limits.max_active_jobs} jobs are active; wait for one to finish")
     standing = _decide(parts, offer)
-    replayed = standing != offer
-    if replayed and exists(parts.storage, layout.job_outcome(offer.id)):
-        parts.ledger.withdraw(offer.id, owner=owner)
+    if standing != offer:
+        return _replayed(parts, standing)
+    _enter(parts, standing)
+    return Submitted(_answer(parts, standing), replayed=False)
+
+
+def _earlier(parts: Parts, job_id: str) -> AcceptedRequest | None:
+    try:
+        return read_request(parts.storage, job_id)
+    except UnknownJob:
+        return None
+
+
+def _offer(
+    parts: Parts, body: Any, *, owner: str, limits: Limits, job_id: str | None
+) -> AcceptedRequest:
+    resolved, _ = check_request(parts.storage, body, max_count=limits.max_count)
+    return AcceptedRequest(
+        id=job_id or uuid.uuid4().hex,
+        owner=owner,
+        given=body,
+        given_sha256=_digest(body),
+        resolved=resolved,
+        created_at=parts.clock(),
+    )
+
+
+def _digest(body: Any) -> str:
+    return sha256_hex(canonical_json(body))
+
+
+def _refuse_other(job: AcceptedRequest, *, owner: str, given_sha256: str) -> None:
+    if (job.owner, job.given_sha256) != (owner, given_sha256):
+        raise IdempotencyConflict
+
+
+def _replayed(parts: Parts, job: AcceptedRequest) -> Submitted:
+    """Answer for an accepted job, completing its submit if that was cut off."""
+    if job.resolved is None or exists(parts.storage, layout.job_outcome(job.id)):
+        _withdraw_quietly(parts, job)
     else:
-        _enter(parts, standing)
-    return Submitted(_answer(parts, standing), replayed)
+        _enter(parts, job)
+    return Submitted(_answer(parts, job), replayed=True)
 
 
 def _decide(parts: Parts, offer: AcceptedRequest) -> AcceptedRequest:
@@ -88,9 +123,11 @@ def _decide(parts: Parts, offer: AcceptedRequest) -> AcceptedRequest:
         _withdraw_quietly(parts, offer)
         raise
     standing = AcceptedRequest.model_validate_json(stored)
-    if (standing.owner, standing.given_sha256) != (offer.owner, offer.given_sha256):
+    try:
+        _refuse_other(standing, owner=offer.owner, given_sha256=offer.given_sha256)
+    except IdempotencyConflict:
         _withdraw_quietly(parts, offer)
-        raise IdempotencyConflict
+        raise
     return standing
 
 
@@ -125,4 +162,4 @@ def _answer(parts: Parts, job: AcceptedRequest) -> Job:
     try:
         return describe(parts, job.id, owner=job.owner)
     except LedgerUnavailable:
-        return described_as_accepted(job)
+        return described_from_storage(parts.storage, job.id, owner=job.owner)

@@ -1,0 +1,73 @@
+"""`latentmill.generate`: whatever a foreign producer sends is a job or a recorded refusal, never a surprise."""
+
+import pytest
+
+from service.contract.errors import UnknownJob
+from service.contract.job import Status
+from service.lifecycle.describe import describe
+from service.lifecycle.parts import Parts
+from service.lifecycle.submit import ANONYMOUS, submit
+from tests.fixtures.parts import LIMITS, ask
+from workers.generate import generate_job
+
+TASK = "0b8c8d2e-1f4e-4f0e-9a6e-3d1f6d0a7b55"
+
+
+def test_a_task_id_becomes_the_job_id(parts: Parts) -> None:
+    """The producer knows its job before anybody answered."""
+    generate_job(parts, TASK, (), ask(), limits=LIMITS)
+    assert describe(parts, TASK, owner=ANONYMOUS).status == Status.QUEUED
+
+
+def test_a_task_delivered_twice_is_one_job(parts: Parts) -> None:
+    """Also when the producer left the seed to us."""
+    body = ask()
+    del body["seed"]
+    for _ in range(2):
+        generate_job(parts, TASK, (), body, limits=LIMITS)
+    assert len(list(parts.storage.list("active/"))) == 1
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (ask(label=77), "/label"),
+        (ask(count=0, cuont=1), "/cuont"),
+        (ask(temperature=float("nan")), "/temperature"),
+        (ask(decoder="\ud800"), "/decoder"),
+        ({}, "/decoder"),
+    ],
+)
+def test_a_faulty_task_is_a_failed_job(parts: Parts, body: dict[str, object], said: str) -> None:
+    """Recorded with its faults under the task's id, not retried, and told alike after Redis is gone."""
+    generate_job(parts, TASK, (), body, limits=LIMITS)
+    generate_job(parts, TASK, (), body, limits=LIMITS)
+    failed = describe(parts, TASK, owner=ANONYMOUS)
+    assert failed.status == Status.FAILED
+    assert failed.request is None
+    assert said in str(failed.error)
+    assert list(parts.storage.list("active/")) == []
+
+
+def test_positional_arguments_are_refused(parts: Parts) -> None:
+    """Nobody guesses which is the count and which the seed."""
+    generate_job(parts, TASK, ("tiny", 3), {}, limits=LIMITS)
+    assert "keyword" in str(describe(parts, TASK, owner=ANONYMOUS).error)
+
+
+@pytest.mark.parametrize("task_id", ["short", "../../../etc/passwd", "a" * 65, "spaced out id"])
+def test_an_odd_task_id_is_dropped(parts: Parts, task_id: str) -> None:
+    """It could be no job's id and is never part of a key."""
+    before = [entry.key for entry in parts.storage.list("")]
+    generate_job(parts, task_id, (), ask(), limits=LIMITS)
+    assert [entry.key for entry in parts.storage.list("")] == before
+
+
+def test_a_task_cannot_touch_another_job(parts: Parts) -> None:
+    """An id that is taken, with another body, faulty or not, changes nothing."""
+    job = submit(parts, ask(), owner=ANONYMOUS, limits=LIMITS, job_id=TASK).job
+    generate_job(parts, TASK, (), ask(seed=7), limits=LIMITS)
+    generate_job(parts, TASK, (), ask(label=77), limits=LIMITS)
+    assert describe(parts, TASK, owner=ANONYMOUS).request == job.request
+    with pytest.raises(UnknownJob):
+        describe(parts, TASK, owner="mallory")
