@@ -78,7 +78,8 @@ def test_settings_in_the_environment_exist(service: dict[str, Any]) -> None:
 def test_redis_keeps_what_it_is_given() -> None:
     """An append-only file every second, no eviction, a password, and no network but the inner one."""
     service = SERVICES["redis"]
-    flags = dict(flag.split(" ", 1) for flag in service["command"][1:])
+    words = service["command"][1:]
+    flags = dict(zip(words[::2], words[1::2], strict=True))
     assert flags["--appendonly"] == "yes"
     assert flags["--appendfsync"] == "everysec"
     assert flags["--maxmemory-policy"] == "noeviction"
