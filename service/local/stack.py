@@ -128,7 +128,13 @@ class Stack:
                 grace_s=10.0,
             )
         )
-        self._await(server.answers, _REDIS_START_S, "the embedded Redis")
+        try:
+            self._await(server.answers, _REDIS_START_S, "the embedded Redis")
+        except ChildDied as error:
+            raise ChildDied(
+                f"{error.detail}. If its files are damaged, delete {server.folder}: "
+                "jobs are rebuilt from storage"
+            ) from error
         return server.url
 
     def _roles(self) -> Iterator[Child]:
