@@ -185,7 +185,8 @@ def test_create_leaves_what_stands(storage: Storage) -> None:
 
 def test_a_reader_sees_whole_objects_while_one_is_replaced(storage: Storage) -> None:
     """Bytes of one version, and the size and metadata of one version, whatever the moment."""
-    storage.put(KEY, *version(0)[:1], metadata=version(0)[1])
+    data, metadata = version(0)
+    storage.put(KEY, data, metadata=metadata)
     done = threading.Event()
 
     def read() -> set[int]:

@@ -69,7 +69,6 @@ def test_a_kill_between_any_two_system_calls_leaves_before_or_after(
         writer.join()
         seen.append(state(folder_storage))
         assert seen[-1] in (before, after)
-        folder_storage.delete(KEY)
         writers.put_bare(folder_storage)
         assert state(folder_storage) == BARE
         if writer.exitcode == 0:
@@ -102,7 +101,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     folder_storage: FolderStorage, tmp_path: Path
 ) -> None:
     """The old object stands, the error says where, and the half-written draft is removed."""
-    folder_storage.put(KEY, *OLD[:1], metadata=OLD[1])
+    folder_storage.put(KEY, OLD[0], metadata=OLD[1])
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
@@ -127,7 +126,8 @@ def test_a_folder_that_cannot_be_made_is_said_at_once(tmp_path: Path, below: str
 
 def test_a_copied_folder_keeps_its_metadata(folder_storage: FolderStorage, tmp_path: Path) -> None:
     """A restored backup has other inode numbers and times, and tells the same of every object."""
-    folder_storage.create(KEY, *NEW[:1], metadata=NEW[1])
+    folder_storage.create(KEY, OLD[0], metadata=OLD[1])
+    folder_storage.put(KEY, NEW[0], metadata=NEW[1])
     shutil.copytree(tmp_path / "storage", tmp_path / "copy", copy_function=shutil.copyfile)
     assert state(FolderStorage(tmp_path / "copy")) == NEW
 
