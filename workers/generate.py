@@ -24,8 +24,8 @@ def generate_job(
 ) -> None:
     """Submit the body as a job; what is wrong with it is recorded as the job's failure.
 
-    Raises StorageUnavailable or LedgerUnavailable; Celery then logs it, and the promise has not begun:
-    it begins when `GET /v1/jobs/{id}` knows the job.
+    Raises StorageUnavailable or LedgerUnavailable; the promise has not begun then: it begins when
+    `GET /v1/jobs/{id}` knows the job.
     """
     if not re.fullmatch(JOB_ID, task_id):
         log.error(
@@ -60,13 +60,16 @@ def _record_refusal(parts: Parts, job_id: str, body: dict[str, Any], *, reason: 
         resolved=None,
         created_at=now,
     )
-    stored = create_or_keep(parts.storage, layout.job_request(job_id), refused.to_json())
-    if AcceptedRequest.model_validate_json(stored).resolved is not None:
+    stored = AcceptedRequest.model_validate_json(
+        create_or_keep(parts.storage, layout.job_request(job_id), refused.to_json())
+    )
+    if stored.resolved is not None:
         log.error("task_refused", job=job_id, reason="the id belongs to another job")
         return
     outcome = Outcome(
         id=job_id, status=Status.FAILED, error=reason, progress=Progress(), finished_at=now
     )
     create_or_keep(parts.storage, layout.job_outcome(job_id), outcome.to_json())
-    parts.storage.put(layout.log_entry(ANONYMOUS, now, job_id), b"")
+    # At the moment of the first delivery, or a second one would be listed beside it.
+    parts.storage.put(layout.log_entry(ANONYMOUS, stored.created_at, job_id), b"")
     log.warning("task_refused", job=job_id, reason=reason)

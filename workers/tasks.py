@@ -1,17 +1,23 @@
 """The Celery functions: they carry, they do not work. Each may be delivered twice."""
 
+import time
 from typing import Any
 
 import structlog
 from celery import Celery
+from celery.exceptions import Reject
 
 from service.adapters.queue import GENERATE_JOB, REPAIR_JOB, RUN_SHARD
+from service.contract.errors import Unavailable
 from service.lifecycle.submit import Limits
 from workers.generate import generate_job
 from workers.repair import repair_job
 from workers.shard import Studio, run_shard
 
 log = structlog.get_logger(__name__)
+
+#: Between two tries to accept a job while storage or Redis is away.
+WAIT_S = 2.0
 
 
 def register_tasks(app: Celery, studio: Studio, limits: Limits) -> None:
@@ -22,8 +28,14 @@ def register_tasks(app: Celery, studio: Studio, limits: Limits) -> None:
         run_shard(studio, str(job_id), int(shard))
 
     @app.task(name=GENERATE_JOB, bind=True)
-    def generate(task: Any, *args: Any, **body: Any) -> None:
-        generate_job(studio.parts, task.request.id, args, body, limits=limits)
+    def generate(task: Any, /, *args: Any, **body: Any) -> None:
+        try:
+            generate_job(studio.parts, task.request.id, args, body, limits=limits)
+        except Unavailable as error:
+            # No ledger knows of this message yet: it goes back to its queue, where nothing is lost.
+            log.warning("task_waits", job=task.request.id, reason=error.detail)
+            time.sleep(WAIT_S)
+            raise Reject(error, requeue=True) from error
 
     @app.task(name=REPAIR_JOB)
     def repair(job_id: str) -> None:
