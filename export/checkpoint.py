@@ -76,7 +76,7 @@ def load_checkpoint(path: Path) -> Checkpoint:
         ValueError,
     ) as error:
         raise CheckpointInvalid(
-            f"{path} was not written by `latentmill train`: {_last_line(error)}"
+            f"{path} was not written by `latentmill train` ({type(error).__name__})"
         ) from error
 
 

@@ -79,7 +79,7 @@ def test_dry_run_checks_and_writes_nothing(tmp_path: Path) -> None:
         (["train", "--data", "nowhere"], "nowhere is not a folder"),
         (["train", "--data", "digits", "--lr", "0"], "greater than 0"),
         (["train", "--data", "digits", "--out", "/proc/none/c.pt"], "cannot be written"),
-        (["export", "none.pt", "--name", "x", "--out", "o"], "none.pt cannot be read"),
+        (["export", "none.pt", "--name", "x", "--out", "deep/o"], "none.pt cannot be read"),
         (["publish", "nowhere"], "cannot be read"),
     ],
 )
@@ -88,6 +88,7 @@ def test_faults_are_one_line_and_exit_code_two(tmp_path: Path, words: list[str],
     code, said = latentmill(tmp_path, *words)
     assert (code, told in said) == (2, True), said
     assert "Traceback" not in said
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:

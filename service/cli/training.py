@@ -164,9 +164,12 @@ def _check_writable(path: Path) -> None:
     from export.files import write_whole
 
     probe = path.with_name(f".{path.name}.probe")
+    new_folders = [folder for folder in path.absolute().parents if not folder.exists()]
     try:
         write_whole(probe, b"")
         probe.unlink()
+        for folder in new_folders:
+            folder.rmdir()
     except OSError as error:
         raise StartRefused(f"{path} cannot be written: {error.strerror or error}") from error
 
