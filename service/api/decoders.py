@@ -29,5 +29,7 @@ def get_decoders(office: TheOffice) -> DecoderList:
 )
 def get_decoder(name: str, office: TheOffice) -> DecoderCard:
     """One card; `name@digest` asks for a version that is not the current one."""
-    bare, _, digest = name.partition("@")
+    bare, at, digest = name.partition("@")
+    if at and not digest:
+        raise UnknownDecoder(f"decoder {bare[:64]!r} has no version without a digest")
     return find_card(office.parts.storage, bare, digest or None)

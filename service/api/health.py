@@ -66,6 +66,6 @@ def _passes(name: str, check: Callable[[], None]) -> bool:
 
 
 def _rehearse(ledger: Ledger) -> None:
-    """A submit's first step, taken back. A Redis that is full answers reads and refuses this."""
+    """A submit's first step, taken back. A Redis that lost its disk or its role answers reads and refuses this."""
     ledger.admit("readyz", owner="readyz", max_active=1000)
     ledger.withdraw("readyz", owner="readyz")
