@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from service.cli.main import app
 from service.local.ports import free_port
 from service.local.stack import Stack
-from tests.fixtures.commands import latentmill, start
+from tests.fixtures.commands import here, latentmill, start
 from tests.fixtures.stack import TINY
 
 
@@ -36,37 +36,37 @@ def test_submit_prints_the_id_alone(job_id: str, client: Client) -> None:
 
 def test_submit_downloads_when_asked(stack: Stack, tmp_path: Path) -> None:
     """With --download one command goes from a request to checked archives."""
-    done = latentmill(
+    done = here(
         "submit", TINY, "3", "--count", "5", "--download", "threes", cwd=tmp_path, url=stack.url
     )
     assert done.returncode == 0, done.stderr
     assert "1 archives" in done.stderr
-    assert latentmill("verify", "threes", cwd=tmp_path).returncode == 0
+    assert here("verify", "threes", cwd=tmp_path).returncode == 0
 
 
 def test_status_speaks_to_people_and_to_scripts(stack: Stack, job_id: str) -> None:
     """Facts in lines, or the job as JSON as the API gives it."""
-    told = latentmill("status", job_id, url=stack.url).stdout
+    told = here("status", job_id, url=stack.url).stdout
     assert "progress  1,030 of 1,030 images, 2 of 2 shards" in told
-    assert json.loads(latentmill("status", job_id, "--json", url=stack.url).stdout)["id"] == job_id
+    assert json.loads(here("status", job_id, "--json", url=stack.url).stdout)["id"] == job_id
 
 
 def test_a_list_in_a_pipe_is_tab_separated(stack: Stack, job_id: str) -> None:
     """Without a terminal a job is a line of fields, and --json is an array."""
-    lines = latentmill("list", "--status", "completed", url=stack.url).stdout.splitlines()
+    lines = here("list", "--status", "completed", url=stack.url).stdout.splitlines()
     row = next(line.split("\t") for line in lines if line.startswith(job_id))
     assert row[1:3] == ["completed", "100%"]
-    listed = json.loads(latentmill("list", "--json", "--limit", "1", url=stack.url).stdout)
+    listed = json.loads(here("list", "--json", "--limit", "1", url=stack.url).stdout)
     assert len(listed) == 1
 
 
 def test_download_extract_and_verify(stack: Stack, job_id: str, tmp_path: Path) -> None:
     """A folder named by the job, unpacked; a flipped byte makes verify exit with 1 and name the shard."""
-    done = latentmill("download", job_id, "--extract", cwd=tmp_path, url=stack.url)
+    done = here("download", job_id, "--extract", cwd=tmp_path, url=stack.url)
     assert done.returncode == 0, done.stderr
     folder = tmp_path / job_id
     assert len(list((folder / "images" / "3").glob("*.png"))) == 1030
-    intact = latentmill("verify", job_id, cwd=tmp_path)
+    intact = here("verify", job_id, cwd=tmp_path)
     assert (intact.returncode, intact.stdout) == (
         0,
         f"job {job_id}: 2 of 2 archives intact, 1,030 images\n",
@@ -75,32 +75,30 @@ def test_download_extract_and_verify(stack: Stack, job_id: str, tmp_path: Path) 
     data = bytearray(archive.read_bytes())
     data[70] ^= 1
     archive.write_bytes(data)
-    broken = latentmill("verify", str(folder))
+    broken = here("verify", str(folder))
     assert broken.returncode == 1
     assert f"shard 1 (samples 1024 to 1029), {archive.name}: has sha256" in broken.stdout
 
 
 def test_verify_reads_from_the_server_too(stack: Stack, job_id: str, tmp_path: Path) -> None:
     """An id that is no folder here is a job there."""
-    assert (
-        "2 of 2 archives intact" in latentmill("verify", job_id, cwd=tmp_path, url=stack.url).stdout
-    )
+    assert "2 of 2 archives intact" in here("verify", job_id, cwd=tmp_path, url=stack.url).stdout
 
 
 def test_decoders_are_listed(stack: Stack) -> None:
     """Name, labels and image shape of each decoder, or its card."""
-    row = latentmill("decoders", url=stack.url).stdout.splitlines()[-1].split("\t")
+    row = here("decoders", url=stack.url).stdout.splitlines()[-1].split("\t")
     assert row[:3] == ["tiny", "0 1 2 3 4 5 6 7 8 9", "8x8 grey"]
-    cards = json.loads(latentmill("decoders", "--json", url=stack.url).stdout)
+    cards = json.loads(here("decoders", "--json", url=stack.url).stdout)
     assert TINY in {card["name"] for card in cards}
 
 
 def test_cancel_says_where_the_job_is(stack: Stack, client: Client) -> None:
     """A running job is on its way to cancelled; one that has ended is refused in one line."""
     job = client.submit(TINY, 1, count=3_000_000, seed=17, shard_size=1024)
-    assert latentmill("cancel", job.id, url=stack.url).stdout.strip() in ("cancelling", "cancelled")
+    assert here("cancel", job.id, url=stack.url).stdout.strip() in ("cancelling", "cancelled")
     done = client.wait(client.submit(TINY, 1, count=1))
-    refused = latentmill("cancel", done.id, url=stack.url)
+    refused = here("cancel", done.id, url=stack.url)
     assert refused.returncode == 2
     assert refused.stderr.startswith("latentmill: ")
 
@@ -117,19 +115,25 @@ def test_cancel_says_where_the_job_is(stack: Stack, client: Client) -> None:
 )
 def test_a_refusal_is_one_line(stack: Stack, arguments: tuple[str, ...], words: str) -> None:
     """What went wrong is one line on stderr without a traceback, and the exit code is 2."""
-    refused = latentmill(*arguments, url=stack.url)
+    refused = here(*arguments, url=stack.url)
     assert refused.returncode == 2
     assert words in refused.stderr
     assert refused.stderr.count("\n") == 1
     assert refused.stdout == ""
 
 
+def test_a_refusal_has_no_traceback(stack: Stack) -> None:
+    """The same as a process of its own: one line, nothing of Python's."""
+    refused = latentmill("status", "nosuchjob12", url=stack.url)
+    assert refused == (2, "", "latentmill: No such job.\n")
+
+
 def test_no_server_is_one_line_with_a_way_out(tmp_path: Path) -> None:
     """Without a server the user is told how to start or name one; a broken setting is named."""
-    refused = latentmill("list", "--url", f"http://127.0.0.1:{free_port()}")
+    refused = here("list", "--url", f"http://127.0.0.1:{free_port()}")
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "latentmill up" in refused.stderr
-    assert "127.0.0.1:8000" in latentmill("list", url="ftp://there").stderr
+    assert "127.0.0.1:8000" in here("list", url="ftp://there").stderr
 
 
 def test_a_reader_that_leaves_is_no_error(stack: Stack, job_id: str) -> None:
@@ -158,7 +162,7 @@ def test_ctrl_c_is_quiet(stack: Stack, client: Client) -> None:
 
 def test_a_full_disk_or_a_closed_folder_is_one_line(stack: Stack, job_id: str) -> None:
     """What the system refuses is told with the path, not with a traceback."""
-    refused = latentmill("download", job_id, "--to", "/proc/nowhere", url=stack.url)
+    refused = here("download", job_id, "--to", "/proc/nowhere", url=stack.url)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "/proc/nowhere" in refused.stderr
 
