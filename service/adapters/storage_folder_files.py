@@ -34,6 +34,8 @@ def draft(folder: Path, data: bytes | memoryview) -> Iterator[Path]:
 def publish(draft: Path, path: Path) -> None:
     """Move a draft over what stands at `path`, to survive a power cut. Raises OSError."""
     for remaining in reversed(range(_PUBLISH_TRIES)):
+        # A draft that is gone went with its volume; no folder must be made where that was mounted.
+        draft.stat()
         make_folder(path.parent)
         try:
             draft.replace(path)
