@@ -15,9 +15,7 @@ KEY = {"Idempotency-Key": "order 4711"}
 
 
 @pytest.mark.parametrize("fields", [{"seed": 42}, {}], ids=["seed given", "seed drawn"])
-def test_50_concurrent_submits_with_one_key_make_one_job(
-    api: Api, fields: dict[str, int]
-) -> None:
+def test_50_concurrent_submits_with_one_key_make_one_job(api: Api, fields: dict[str, int]) -> None:
     """All get the same job, also where each attempt drew another seed; one request, one marker are stored."""
     body = {"decoder": "tiny", "label": 3, "count": 2500, **fields}
 
@@ -123,3 +121,25 @@ def test_a_forgotten_job_frees_its_key(api: Api) -> None:
     assert "Idempotency-Replayed" not in again.headers
     assert api.run(done["id"], 0) == "OK"
     assert api.job(done["id"])["progress"]["shards_reused"] == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"3",
+        b'{"decoder":"\\ud800"}',
+        b'{"temperature":1e999}',
+        b'{"temperature":1e308}',
+        b'{"x":' + b"9" * 4000 + b"}",
+        b"[" * 800 + b"]" * 800,
+        b"{",
+    ],
+    ids=lambda body: repr(body[:24]),
+)
+def test_any_other_body_with_a_used_key_is_422(api: Api, body: bytes) -> None:
+    """Also one that could never be accepted, whatever it takes to tell that it is another."""
+    api.accepted(headers=KEY)
+    answer = api.http.post("/v1/jobs", content=body, headers=KEY)
+    assert answer.status_code == 422
+    assert answer.headers["Content-Type"] == "application/problem+json"

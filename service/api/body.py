@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from typing import Any, NoReturn
 
 from fastapi import Request
@@ -54,6 +55,7 @@ def _parsed(body: bytes) -> Any:
         body.decode(),
         parse_constant=_refuse,
         parse_int=_integer,
+        parse_float=_float,
         object_pairs_hook=_object,
     )
 
@@ -66,6 +68,14 @@ def _integer(digits: str) -> int:
     if len(digits) > _LONGEST_INTEGER:
         raise ValueError(f"a number has {len(digits)} digits")
     return int(digits)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        # It has no canonical spelling, which idempotency rests on.
+        raise ValueError("a number is beyond the range of floats")
+    return number
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
