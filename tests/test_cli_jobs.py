@@ -2,6 +2,8 @@
 
 import json
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -165,6 +167,17 @@ def test_a_full_disk_or_a_closed_folder_is_one_line(stack: Stack, job_id: str) -
     refused = here("download", job_id, "--to", "/proc/nowhere", url=stack.url)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
     assert "/proc/nowhere" in refused.stderr
+
+
+@pytest.mark.parametrize("command", ["up", "demo", "worker"])
+def test_a_missing_extra_is_named(command: str) -> None:
+    """Without ONNX Runtime the extra to install is told in one line."""
+    code = f"import sys; sys.modules['onnxruntime'] = None; sys.argv[1:] = [{command!r}]"
+    without = f"{code}; from service.cli.main import main; main()"
+    refused = subprocess.run([sys.executable, "-c", without], capture_output=True, text=True)
+    assert refused.returncode == 2
+    told = "latentmill: onnxruntime is missing: pip install 'latentmill[cpu]'\n"
+    assert refused.stderr == told
 
 
 def test_every_command_teaches() -> None:

@@ -24,6 +24,9 @@ Start everything on this machine with `latentmill up`, then, in another terminal
 `latentmill submit mnist 3 --count 1000 --seed 42 --download ./threes`.
 """
 
+#: Libraries that a plain `pip install latentmill` leaves out, and the extra that brings each.
+_EXTRAS = {"onnxruntime": "cpu", "torch": "export", "onnx": "export"}
+
 app = typer.Typer(
     name="latentmill",
     help="Turns (label, count, seed) into archives of generated images: same request, same bytes.",
@@ -65,6 +68,10 @@ def main() -> None:
         if error.filename is None:
             raise
         _refuse(f"{error.filename}: {error.strerror}")
+    except ModuleNotFoundError as error:
+        if error.name not in _EXTRAS:
+            raise
+        _refuse(f"{error.name} is missing: pip install 'latentmill[{_EXTRAS[error.name]}]'")
     except KeyboardInterrupt:
         sys.exit(130)
     finally:
