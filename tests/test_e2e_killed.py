@@ -16,7 +16,7 @@ def test_killed_workers_lose_nothing(fleet: Fleet) -> None:
     fleet.kill("worker")
     assert len(fleet.shard_files(job)) < 40
 
-    fleet.start(worker=2)
+    fleet.start(worker=1)
     ended = fleet.wait(job)
     assert ended.status == Status.COMPLETED
     assert fleet.digests(job) == undisturbed(job.request)

@@ -1,6 +1,5 @@
 """A Celery producer that knows nothing of Latentmill but a broker URL and a task name."""
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -129,28 +128,23 @@ def _send_pickle(fleet: Fleet) -> None:
         connection.SimpleQueue(QUEUE).put({"args": []}, serializer="pickle")
 
 
-@pytest.mark.parametrize("raw", ["not json", "[]", json.dumps({"body": "?", "properties": {}})])
-def test_bytes_that_are_no_message_cost_a_restart_at_most(fleet: Fleet, raw: str) -> None:
+def test_bytes_that_are_no_message_cost_a_restart_at_most(fleet: Fleet) -> None:
     """Somebody pushed rubbish onto the queue: it is taken off, so that the next worker is not hit again."""
     (worker,) = fleet.living("worker")
-    fleet.redis.lpush(QUEUE, raw)
-    assert eventually(lambda: fleet.redis.llen(QUEUE) == 0, within_s=20)
-    if raw[0] != "{":
-        assert worker.ended() == 1
-        fleet.start(worker=1)
+    fleet.redis.lpush(QUEUE, "not json")
+    assert worker.ended() == 1
+    assert fleet.redis.llen(QUEUE) == 0
+    fleet.start(worker=1)
     assert fleet.wait(fleet.submit(label=6, count=1)).status == Status.COMPLETED
 
 
 def test_a_task_sent_while_storage_is_away_waits(fleet: Fleet, producer: Celery) -> None:
     """Nothing but the message knows of it yet, so the message goes back until the job can be accepted."""
-    away = fleet.objects.rename(fleet.objects.with_name("away"))
-    try:
+    with fleet.storage_away():
         producer.send_task(TASK, kwargs=ASKED, task_id="producer-waits", queue=QUEUE)
         assert eventually(
             lambda: len(fleet.events("task_waits", job="producer-waits")) >= 2, within_s=20
         )
-    finally:
-        away.rename(fleet.objects)
     assert eventually(lambda: _is_known(fleet, "producer-waits"), within_s=20)
     assert fleet.wait("producer-waits").status == Status.COMPLETED
 
