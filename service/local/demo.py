@@ -21,7 +21,8 @@ from service.local.ports import free_port
 from service.local.stack import Plan, cores, running
 
 DECODER = "mnist"
-_SHOWN = 100
+#: Images on the contact sheet, and archives named in the report.
+_SHOWN, _NAMED = 100, 4
 
 
 @dataclass(frozen=True)
@@ -100,5 +101,8 @@ def _report(made: Made, bare: float, workers: int, sheet: Path) -> None:
         f"{count:,} images in {made.seconds:.2f} s: {rate:,.0f} images/s from submit to completed"
     )
     print(f"the bare decoder on {workers} cores: {bare:,.0f} images/s; ratio {rate / bare:.2f}")
-    for path in [*made.archives, sheet]:
+    for path in made.archives[:_NAMED]:
         print(path)
+    if len(made.archives) > _NAMED:
+        print(f"… and {len(made.archives) - _NAMED} more archives")
+    print(sheet)
