@@ -49,7 +49,7 @@ AREAS = {
         {CONTRACT, ADAPTERS, LIFECYCLE},
         {"fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client", "structlog"},
     ),
-    "latentmill": Area({CONTRACT, "workers.latents", "workers.decoder"}, {"httpx", "numpy"}),
+    "latentmill": Area({CONTRACT, "workers.latents", "workers.decoder"}, {"httpx", "numpy", "PIL"}),
     "service.local": Area(
         {CONTRACT, ADAPTERS, "latentmill", "export.publish"}
         | {"workers.decoder", "workers.latents", "workers.png"},
