@@ -15,7 +15,7 @@ from service.contract.errors import DecoderRefused
 from service.contract.settings import WorkerSettings
 from service.lifecycle.decoders import list_cards
 from service.lifecycle.parts import check_parts, open_parts
-from service.lifecycle.submit import Limits
+from service.lifecycle.submit import limits_of
 from workers.decoder import check_onnxruntime, profile_of
 from workers.heart import Heart
 from workers.lease import Watch
@@ -74,8 +74,7 @@ def _deliver(settings: WorkerSettings, studio: Studio) -> int:
 
 def _celery_worker(settings: WorkerSettings, studio: Studio, name: str) -> Any:
     app = celery_app(settings)
-    limits = Limits(max_count=settings.max_count, max_active_jobs=settings.max_active_jobs)
-    register_tasks(app, studio, limits)
+    register_tasks(app, studio, limits_of(settings))
     # Threads: a forked child inherits neither CUDA nor an ONNX Runtime session, and `solo` loses its
     # running task at shutdown. Gossip and mingle talk to other workers, which nothing here needs.
     return app.Worker(

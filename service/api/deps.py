@@ -8,7 +8,7 @@ from fastapi import Depends, Request
 
 from service.contract.settings import ApiSettings
 from service.lifecycle.parts import Parts
-from service.lifecycle.submit import ANONYMOUS, Limits
+from service.lifecycle.submit import ANONYMOUS, Limits, limits_of
 
 
 def _checkers() -> Executor:
@@ -25,9 +25,7 @@ class Office:
 
     @property
     def limits(self) -> Limits:
-        return Limits(
-            max_count=self.settings.max_count, max_active_jobs=self.settings.max_active_jobs
-        )
+        return limits_of(self.settings)
 
 
 def _office(request: Request) -> Office:

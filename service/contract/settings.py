@@ -77,7 +77,16 @@ class Settings(BaseSettings):
         raise ValueError("a storage URL is file:///absolute/path or s3://bucket/prefix")
 
 
-class ApiSettings(Settings):
+class AcceptingSettings(Settings):
+    """What bounds a job, wherever it is accepted: over HTTP or from a task."""
+
+    max_count: int = Field(100_000_000, ge=1, description="Most samples one job may ask for.")
+    max_active_jobs: int = Field(
+        10_000, ge=1, description="Most jobs one owner may have unfinished."
+    )
+
+
+class ApiSettings(AcceptingSettings):
     """The HTTP API."""
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -87,14 +96,10 @@ class ApiSettings(Settings):
         description="Answer without API keys on an address other than loopback. Compose sets it.",
     )
     max_body_bytes: int = Field(64 * 1024, ge=1024, description="Largest request body.")
-    max_count: int = Field(100_000_000, ge=1, description="Most samples one job may ask for.")
-    max_active_jobs: int = Field(
-        10_000, ge=1, description="Most jobs one owner may have unfinished."
-    )
     signed_url_s: int = Field(900, ge=1, le=900, description="Seconds a signed download URL lives.")
 
 
-class WorkerSettings(Settings):
+class WorkerSettings(AcceptingSettings):
     """A worker process."""
 
     device: Literal["cpu", "cuda"] = Field(
@@ -112,12 +117,6 @@ class WorkerSettings(Settings):
     )
     heartbeat_s: float = Field(
         0.75, gt=0, description="Seconds between lease renewals; bounds how late a cancel is seen."
-    )
-    max_count: int = Field(
-        100_000_000, ge=1, description="Most samples a job that arrives as a task may ask for."
-    )
-    max_active_jobs: int = Field(
-        10_000, ge=1, description="Most jobs one owner may have unfinished."
     )
     shard_timeout_s: float = Field(
         900.0,

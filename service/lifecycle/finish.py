@@ -5,9 +5,8 @@ from collections.abc import Iterator
 import structlog
 
 from service.adapters.ledger_values import Entry, Verdict
-from service.adapters.storage import Storage, create_or_keep
+from service.adapters.storage import Storage, create_or_keep, exists
 from service.contract import layout
-from service.contract.errors import ObjectMissing
 from service.contract.job import Outcome, Status
 from service.contract.manifest import Manifest, ManifestShard, ShardRecord
 from service.contract.request import ResolvedRequest
@@ -61,7 +60,7 @@ def stored_shards(storage: Storage, request: ResolvedRequest) -> Iterator[int]:
         for shard in all_shards(request.count, request.shard_size)
     }
     if len(keys) <= FEW_SHARDS:
-        yield from (index for key, index in keys.items() if _is_stored(storage, key))
+        yield from (index for key, index in keys.items() if exists(storage, key))
         return
     last = max(keys)
     for entry in storage.list(layout.recipe_prefix(recipe.digest)):
@@ -69,14 +68,6 @@ def stored_shards(storage: Storage, request: ResolvedRequest) -> Iterator[int]:
             yield keys[entry.key]
         if entry.key >= last:
             return
-
-
-def _is_stored(storage: Storage, key: str) -> bool:
-    try:
-        storage.head(key)
-    except ObjectMissing:
-        return False
-    return True
 
 
 def _record_in_storage(

@@ -23,6 +23,7 @@ from service.contract.errors import (
 )
 from service.contract.job import Job
 from service.contract.request import AcceptedRequest
+from service.contract.settings import AcceptingSettings
 from service.contract.value import canonical_json, sha256_hex
 from service.lifecycle.check import check_request
 from service.lifecycle.describe import describe, described_from_storage, read_request
@@ -41,6 +42,10 @@ class Limits:
 
     max_count: int
     max_active_jobs: int
+
+
+def limits_of(settings: AcceptingSettings) -> Limits:
+    return Limits(settings.max_count, settings.max_active_jobs)
 
 
 class Submitted(NamedTuple):
