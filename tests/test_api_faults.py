@@ -208,6 +208,14 @@ def test_a_client_that_hangs_up_leaves_nothing(api: Api) -> None:
     assert logged == []
 
 
+def test_a_body_that_does_not_come_is_408(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection that is held open does not hold the server for ever."""
+    monkeypatch.setattr("service.api.body._BODY_TIMEOUT_S", 0.2)
+    with socket.create_connection(("127.0.0.1", api.settings.port), timeout=10) as client:
+        client.sendall(b"POST /v1/jobs HTTP/1.1\r\nHost: x\r\nContent-Length: 50\r\n\r\n{")
+        assert client.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+
 def test_quotes_refuse_what_submits_refuse(api: Api) -> None:
     """A quote is for a request that would be accepted."""
     answer = post(api, {"decoder": "tiny", "label": "x", "count": 0, "seed": 1.5}, "/v1/quotes")
