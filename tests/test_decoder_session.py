@@ -1,7 +1,11 @@
 """A decoder keeps its card or is refused; a sample's pixels do not hang on where it is decoded."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +21,9 @@ from workers.decoder import Decoder
 from workers.latents import draw_latents
 
 BATCH, DIM = 64, 8
+
+#: By which ONNX Runtime recognises continuous integration.
+CI_VARIABLES = {"CI", "GITHUB_ACTIONS", "TF_BUILD", "BUILD_BUILDID", "GITLAB_CI", "JENKINS_URL"}
 
 
 def graph_whose_shape_shows_when_run() -> bytes:
@@ -106,6 +113,26 @@ def test_a_gpu_that_is_not_there_is_no_silent_cpu() -> None:
     ):
         Decoder(*tiny_decoder(), device="cuda")
     assert "LATENTMILL_DEVICE=cuda" in str(error.value)
+
+
+def test_decoding_tells_nobody(tmp_path: Path) -> None:
+    """ONNX Runtime neither reports home nor writes a machine id into the home folder."""
+    code = (
+        "from export.publish import load_folder; from workers.decoder import Decoder\n"
+        "from pathlib import Path; import sys\n"
+        "Decoder(*load_folder(Path(sys.argv[1])))"
+    )
+    file, card = tiny_decoder()
+    (tmp_path / "decoder.onnx").write_bytes(file)
+    (tmp_path / "card.json").write_bytes(card.to_json())
+    home = tmp_path / "home"
+    home.mkdir()
+    unset = {name: value for name, value in os.environ.items() if name != "ORT_DISABLE_TELEMETRY"}
+    # ONNX Runtime keeps quiet in CI by itself, which would hide the fault there.
+    hidden = {name: value for name, value in unset.items() if name not in CI_VARIABLES}
+    command = [sys.executable, "-P", "-c", code, str(tmp_path)]
+    subprocess.run(command, env=hidden | {"HOME": str(home)}, check=True, timeout=60)
+    assert list(home.rglob("*")) == []
 
 
 def whole_block(decoder: Decoder, label: str | None) -> np.ndarray:

@@ -1,18 +1,23 @@
 """A decoder in memory: checked against its card, then run on the card's batch and on no other."""
 
+import os
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from service.contract.card import IMAGE_OUTPUT, LABEL_INPUT, LATENT_INPUT, DecoderCard
 from service.contract.errors import DecoderRefused, StartRefused
 from service.contract.value import sha256_hex
 from workers.device import PROVIDERS, device_class
 from workers.latents import Latents
+
+# Since 1.29 ONNX Runtime reports its use to Microsoft and keeps an id of the machine in the home folder,
+# unless this is set before it is loaded (onnxruntime#27379). Who wants that sets it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+import onnxruntime
 
 Images = npt.NDArray[np.uint8]
 
