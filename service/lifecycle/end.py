@@ -43,6 +43,7 @@ def forget(parts: Parts, job_id: str, *, owner: str) -> None:
         raise JobUnfinished(f"the job is {job.status}; cancel it first")
     # The listing first, the request last: a job half forgotten is still found and can be forgotten again.
     parts.storage.delete(layout.log_entry(owner, job.created_at, job_id))
+    parts.storage.delete(layout.active(job_id))
     for key in (layout.job_repair, layout.job_manifest, layout.job_outcome, layout.job_request):
         parts.storage.delete(key(job_id))
     parts.ledger.forget(job_id)

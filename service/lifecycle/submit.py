@@ -75,7 +75,7 @@ def submit(
     if parts.ledger.admit(offer.id, owner=owner, max_active=limits.max_active_jobs) == Verdict.BUSY:
         raise TooManyJobs(f"{limits.max_active_jobs} jobs are active; wait for one to finish")
     standing = _decide(parts, offer)
-    if standing != offer:
+    if standing is not offer:
         return _replayed(parts, standing)
     _enter(parts, standing)
     return Submitted(_answer(parts, standing), replayed=False)
@@ -122,11 +122,14 @@ def _replayed(parts: Parts, job: AcceptedRequest) -> Submitted:
 
 def _decide(parts: Parts, offer: AcceptedRequest) -> AcceptedRequest:
     """Of any number of submits with one id, the first to write request.json is the job."""
+    written = offer.to_json()
     try:
-        stored = create_or_keep(parts.storage, layout.job_request(offer.id), offer.to_json())
+        stored = create_or_keep(parts.storage, layout.job_request(offer.id), written)
     except Unavailable:
         _withdraw_quietly(parts, offer)
         raise
+    if stored is written:
+        return offer
     standing = AcceptedRequest.model_validate_json(stored)
     try:
         _refuse_other(standing, owner=offer.owner, given_sha256=offer.given_sha256)
