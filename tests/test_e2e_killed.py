@@ -3,8 +3,9 @@
 import signal
 
 from service.contract.job import Job, Status
-from tests.fixtures.fleet import Fleet, Role
+from tests.fixtures.fleet import Fleet
 from tests.fixtures.processes import eventually
+from tests.fixtures.role import Role
 from tests.fixtures.undisturbed import undisturbed
 
 
