@@ -39,11 +39,18 @@ def _fit(model: CVAE, data: DataSet, arguments: TrainingArguments, console: Cons
     with _bar(console) as bar:
         task = bar.add_task("training", total=arguments.epochs * steps, loss="")
         for epoch in range(1, arguments.epochs + 1):
-            for x, c in _batches(data.train, model.labels, arguments):
-                loss = _step(model, optimiser, x, c)
+            for loss in _epoch(model, optimiser, data.train, arguments):
                 schedule.step()
                 bar.update(task, advance=1, loss=f"{loss:.1f} nats")
             _tell(bar, epoch, arguments, measure(model, data.validation, arguments))
+
+
+def _epoch(
+    model: CVAE, optimiser: torch.optim.Optimizer, split: Split, arguments: TrainingArguments
+) -> Iterator[float]:
+    """Step once per batch, every image once in a random order; yields each step's loss."""
+    for rows in torch.split(torch.randperm(len(split)), arguments.batch_size):
+        yield _step(model, optimiser, *_tensors(split, rows, model.labels, arguments.binarise))
 
 
 def _step(model: CVAE, optimiser: torch.optim.Optimizer, x: Tensor, c: Tensor) -> float:
@@ -62,22 +69,14 @@ def _step(model: CVAE, optimiser: torch.optim.Optimizer, x: Tensor, c: Tensor) -
 
 
 def _terms(model: CVAE, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-    eps = torch.randn(
-        len(x), model.to_mu.out_features
-    )  # [B, L], one latent per image as in the paper
+    # One latent per image, as in Kingma & Welling, section 2.3.
+    eps = torch.randn(len(x), model.to_mu.out_features)  # [B, L]
     logits, mu, logvar = model(x, c, eps)
     return elbo_terms(x, logits, mu, logvar)
 
 
-def _batches(
-    split: Split, classes: int, arguments: TrainingArguments
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every image once in a random order: x float32 [B, D] in 0..1, c float32 [B, K]."""
-    for rows in torch.split(torch.randperm(len(split)), arguments.batch_size):
-        yield _tensors(split, rows, classes, binarise=arguments.binarise)
-
-
-def _tensors(split: Split, rows: Tensor, classes: int, *, binarise: bool) -> tuple[Tensor, Tensor]:
+def _tensors(split: Split, rows: Tensor, classes: int, binarise: bool) -> tuple[Tensor, Tensor]:
+    """The images of these rows: x float32 [B, D] in 0..1, c float32 [B, K] one-hot."""
     picked = rows.numpy()
     x = torch.from_numpy(split.images[picked]).flatten(1).to(torch.float32) / 255  # [B, D]
     c = one_hot(torch.from_numpy(split.labels[picked]), classes)  # [B, K]
@@ -91,7 +90,7 @@ def measure(model: CVAE, split: Split, arguments: TrainingArguments) -> dict[str
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         for rows in torch.split(torch.arange(len(split)), MEASURE_BATCH):
-            x, c = _tensors(split, rows, model.labels, binarise=arguments.binarise)
+            x, c = _tensors(split, rows, model.labels, arguments.binarise)
             totals += torch.stack([term.sum(dtype=torch.float64) for term in _terms(model, x, c)])
     reconstruction, kl = (totals / len(split)).tolist()
     return {"negative_elbo": reconstruction + kl, "reconstruction": reconstruction, "kl": kl}
@@ -126,5 +125,6 @@ def _bar(console: Console) -> Progress:
 def _tell(bar: Progress, epoch: int, arguments: TrainingArguments, found: dict[str, float]) -> None:
     bar.console.print(
         f"epoch {epoch}/{arguments.epochs}: validation negative ELBO {found['negative_elbo']:.2f} "
-        f"nats (reconstruction {found['reconstruction']:.2f}, KL {found['kl']:.2f})"
+        f"= reconstruction {found['reconstruction']:.2f} + KL {found['kl']:.2f} nats",
+        soft_wrap=True,
     )
