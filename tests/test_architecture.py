@@ -1,21 +1,27 @@
 """The module map: who may import whom, and which libraries each role must start without."""
 
 import ast
-import os
+import re
 import signal
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import latentmill
 import pytest
-import redis
 
+from export.publish import publish
+from service.adapters.storage import open_storage
+from service.contract.settings import Settings, child_environment
+from service.local.ports import is_free
+from tests.fixtures.decoders import tiny_decoder
+from tests.fixtures.processes import eventually
 from tests.fixtures.redis import free_port
 
 ROOT = Path(__file__).parent.parent
@@ -95,14 +101,14 @@ AREAS = {
 WITHOUT = {
     "adapters": ("fastapi,onnxruntime,numpy,torch", "service.adapters.*"),
     "lifecycle": ("fastapi,onnxruntime,numpy,torch", "service.lifecycle.*"),
-    "api": ("onnxruntime,numpy,torch", "service.api.*"),
+    "api": ("onnxruntime,numpy,PIL,torch", "service.api.*"),
     "worker": ("fastapi,uvicorn,typer,torch,onnx", "workers.*"),
-    "sweep": ("fastapi,uvicorn,onnxruntime,numpy,torch", "workers.sweep"),
+    "sweep": ("fastapi,uvicorn,onnxruntime,numpy,PIL,torch", "workers.sweep"),
     "exporter": ("celery,kombu,redis,fastapi", "export.*"),
     "publisher": ("torch,onnx,onnxscript,sklearn,celery,fastapi", "export.publish"),
     "client": ("fastapi,celery,kombu,redis,boto3,onnxruntime,torch", "latentmill"),
     "command_line": (
-        "torch,onnx,onnxruntime,numpy,celery,redis,boto3,fastapi",
+        "torch,onnx,onnxruntime,numpy,PIL,celery,redis,boto3,fastapi",
         "service.cli.main",
     ),
     "one_machine": ("torch,onnx,fastapi,celery", "service.local.*"),
@@ -360,46 +366,50 @@ def test_the_command_line_helps_without() -> None:
     assert "submit" in helped.stdout
 
 
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
+def installed_by(lock: str, *, without: str) -> str:
+    """The modules that a lock brings, but for some, as `boot_without.py only` wants them."""
+    lines = (ROOT / "deploy" / "locks" / f"{lock}.txt").read_text().splitlines()
+    locked = {line.partition("==")[0] for line in lines}
+    brought = {
+        module
+        for module, names in packages_distributions().items()
+        if locked & {re.sub(r"[-_.]+", "-", name).lower() for name in names}
+    }
+    return ",".join(sorted(brought - set(without.split(","))))
 
 
-@pytest.mark.parametrize("role", ["api", "worker", "sweep"])
-def test_a_role_runs_without(role: str, redis_url: str, tmp_path: Path) -> None:
-    """Each role does its work on a machine that lacks the others' libraries, and stops in order."""
+@contextmanager
+def running(role: str, lock: str, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """One role as its own process, ended in order when the block is left."""
+    modules = installed_by(lock, without=WITHOUT[role][0].replace("typer,", ""))
+    with log.open("wb") as out:
+        command = [sys.executable, "-P", BOOT, "only", modules, "--", role]
+        process = subprocess.Popen(command, env=environment, stdout=out, stderr=out)
+        try:
+            yield
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0, log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+
+def test_a_job_completes_where_each_role_has_its_lock_alone(redis_url: str, tmp_path: Path) -> None:
+    """API, worker and sweep do their work with what their images hold, and stop in order."""
     port = free_port()
-    settings = {"REDIS_URL": redis_url, "STORAGE_URL": f"file://{tmp_path}", "PORT": str(port)}
-    environment = os.environ | {f"LATENTMILL_{name}": value for name, value in settings.items()}
-    command = [
-        sys.executable,
-        "-P",
-        BOOT,
-        "without",
-        WITHOUT[role][0].replace("typer,", ""),
-        "--",
-        role,
-    ]
-    with (
-        redis.Redis.from_url(redis_url, decode_responses=True) as client,
-        subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process,
-    ):
-        works = {
-            "api": lambda: answers(port),
-            "worker": lambda: client.zcard("lm:workers") == 1,
-            "sweep": lambda: client.exists("lm:boot") == 1,
-        }[role]
-        deadline = time.monotonic() + 60
-        while not works() and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.1)
-        worked = works()
-        process.send_signal(signal.SIGTERM)
-        _, told = process.communicate(timeout=30)
-    assert worked, told
-    assert process.returncode == 0, told
+    settings = {"redis_url": redis_url, "storage_url": f"file://{tmp_path}/objects", "port": port}
+    publish(open_storage(Settings(**settings)), *tiny_decoder())
+    roles = {"api": "api", "worker": "worker-cpu", "sweep": "sweep"}
+    with ExitStack() as stack:
+        for role, lock in roles.items():
+            log = tmp_path / f"{role}.log"
+            stack.enter_context(running(role, lock, child_environment(**settings), log))
+        assert eventually(lambda: is_free("127.0.0.1", port) is False, within_s=40)
+        with latentmill.Client(f"http://127.0.0.1:{port}") as client:
+            job = client.wait(client.submit("tiny", "3", count=2000, seed=42), timeout_s=60)
+        logs = "\n".join((tmp_path / f"{role}.log").read_text() for role in roles)
+        assert job.progress.samples_done == 2000, logs
+        assert "Error" not in logs
 
 
 def test_the_contract_needs_pydantic_alone() -> None:

@@ -1,11 +1,11 @@
 """What is deployed: compose file, images and locks say what the code and the promises need."""
 
-import os
 import re
 import runpy
 import socket
 import subprocess
 import sys
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,17 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from service.adapters.ledger import Ledger
-from service.contract.settings import ApiSettings, SweepSettings, WorkerSettings
+from service.adapters.storage import exists, open_storage
+from service.contract import layout
+from service.contract.settings import (
+    ApiSettings,
+    Settings,
+    SweepSettings,
+    WorkerSettings,
+    child_environment,
+)
 from tests.fixtures.redis import free_port
+from tests.fixtures.s3 import S3Server
 
 ROOT = Path(__file__).parent.parent
 DOCKER = ROOT / "deploy" / "docker"
@@ -214,10 +223,9 @@ def test_the_lowest_versions_are_the_lower_bounds() -> None:
 
 
 def ask_health(role: str, redis_url: str) -> subprocess.CompletedProcess[str]:
-    settings = {"LATENTMILL_REDIS_URL": redis_url, "LATENTMILL_PORT": str(free_port())}
     return subprocess.run(
         [sys.executable, DOCKER / "healthy.py", role],
-        env=os.environ | settings,
+        env=child_environment(redis_url=redis_url, port=free_port()),
         capture_output=True,
         text=True,
         timeout=30,
@@ -246,3 +254,26 @@ def test_health_is_not_taken_from_another_host(redis_url: str) -> None:
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         Ledger(client).heartbeat("elsewhere-1", slots=1, info="{}", ttl_s=30)
     assert ask_health("worker", redis_url).returncode == 1
+
+
+@pytest.mark.s3
+def test_preparing_twice_is_harmless(moto_server: S3Server) -> None:
+    """The first run makes the bucket and publishes the bundled decoder, the second finds both."""
+    place = moto_server.place(f"prepared-{uuid.uuid4().hex}")
+    told = [
+        subprocess.run(
+            [sys.executable, DOCKER / "prepare.py"],
+            env=child_environment(**place),
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=60,
+        ).stdout
+        for _ in range(2)
+    ]
+    assert told == [
+        "published the bundled decoder\n",
+        "a decoder of that name is published already\n",
+    ]
+    storage = open_storage(Settings.model_validate(place))
+    assert exists(storage, layout.decoder_current("mnist"))
