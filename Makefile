@@ -17,7 +17,7 @@ up: $(VENV)/.cpu ## install and run everything on this machine until Ctrl-C
 	$(BIN)/latentmill up
 
 test: $(VENV)/.dev ## install and run every test that needs no server of its own
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist loadfile
 
 lint: $(VENV)/.dev ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .

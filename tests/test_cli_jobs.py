@@ -26,7 +26,7 @@ def job_id(stack: Stack) -> str:
         url=stack.url,
     )  # fmt: skip
     assert submitted.returncode == 0, submitted.stderr
-    assert "queued: 1,030 images of tiny 3, seed 9, zip" in submitted.stderr
+    assert ": 1,030 images of tiny 3, seed 9, zip" in submitted.stderr
     assert "status    completed" in submitted.stderr
     return submitted.stdout.strip()
 
