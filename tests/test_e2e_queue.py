@@ -19,7 +19,7 @@ def module_fleet(new_fleet: NewFleet) -> Fleet:
 def test_every_message_twice_makes_no_shard_twice(idle_fleet: Fleet) -> None:
     """Two workers, each shard sent twice beside the dispatcher: stored once, no run wasted."""
     fleet = idle_fleet
-    assert fleet.living("worker") == []
+    fleet.start(worker=0)
     job = fleet.submit(label=0, count=40_000)
     for shard in [*range(40), *range(40)]:
         fleet.parts.queue.send_shard(job.id, shard, small=False)
