@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
@@ -21,18 +20,19 @@ from service.adapters.storage import open_storage
 from service.contract.settings import Settings, child_environment
 from service.local.ports import is_free
 from tests.fixtures.decoders import tiny_decoder
+from tests.fixtures.imports import (
+    ALL_IMPORTS,
+    MODULES,
+    PACKAGES,
+    ROOT,
+    Import,
+    imported_names,
+    tree,
+)
 from tests.fixtures.processes import eventually
 from tests.fixtures.redis import free_port
 
-ROOT = Path(__file__).parent.parent
 BOOT = ROOT / "tests" / "fixtures" / "boot_without.py"
-#: Where each importable name lies, as pyproject.toml maps it.
-PACKAGES = {
-    "service": "service",
-    "workers": "workers",
-    "export": "export",
-    "latentmill": "service/sdk",
-}
 
 
 @dataclass(frozen=True)
@@ -121,111 +121,15 @@ PYDANTIC = (
 )
 
 TOP_LEVEL = {
-    *(
-        "pyproject.toml",
-        "README.md",
-        "service",
-        "workers",
-        "export",
-        "deploy",
-        "tests",
-        "docker-compose.yml",
-    ),
-    *("Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
+    *("pyproject.toml", "README.md", "service", "workers", "export", "deploy", "tests"),
+    *("docker-compose.yml", "Makefile", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"),
 }
 
 #: Names that say nothing about what is inside.
 EMPTY_NAMES = {
-    *(
-        "utils",
-        "helpers",
-        "common",
-        "core",
-        "base",
-        "manager",
-        "handler",
-        "misc",
-        "types",
-        "models",
-    ),
-    *("util", "helper"),
+    *("utils", "util", "helpers", "helper", "common", "core", "base"),
+    *("manager", "handler", "misc", "types", "models"),
 }
-
-
-@dataclass(frozen=True)
-class Import:
-    """One import as it stands in a file, wherever in the file it stands."""
-
-    importer: str
-    imported: str
-    line: int
-
-    def __str__(self) -> str:
-        return f"{self.importer}:{self.line} imports {self.imported}"
-
-
-def module_files() -> dict[str, Path]:
-    """Every product module by the name it is imported under."""
-    found: dict[str, Path] = {}
-    for package, folder in PACKAGES.items():
-        for file in (ROOT / folder).rglob("*.py"):
-            parts = file.relative_to(ROOT / folder).with_suffix("").parts
-            name = ".".join((package, *parts)).removesuffix(".__init__")
-            if not name.startswith("service.sdk"):
-                found[name] = file
-    return found
-
-
-@lru_cache
-def tree(file: Path) -> ast.Module:
-    return ast.parse(file.read_text(), str(file))
-
-
-MODULES = module_files()
-
-
-def imports_of(module: str) -> Iterator[Import]:
-    stubs = set(typing_only(tree(MODULES[module])))
-    for node in ast.walk(tree(MODULES[module])):
-        for imported in imported_names(node, module):
-            # Stubs are for mypy alone; a module of ours counts even where only types are wanted.
-            if node not in stubs or imported.partition(".")[0] in PACKAGES:
-                yield Import(module, imported, node.lineno)  # type: ignore[attr-defined]
-
-
-def typing_only(module: ast.Module) -> Iterator[ast.AST]:
-    for node in ast.walk(module):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            yield from ast.walk(node)
-
-
-def imported_names(node: ast.AST, importer: str) -> list[str]:
-    """What a node imports. `from a import b` is `a.b` when that is a module of ours, else `a`."""
-    match node:
-        case ast.Import(names=names):
-            return [alias.name for alias in names]
-        case ast.ImportFrom(module=named, names=names, level=level):
-            source = absolute(named or "", level, importer)
-            return [
-                f"{source}.{a.name}" if f"{source}.{a.name}" in MODULES else source for a in names
-            ]
-        case ast.Call(func=ast.Name(id="import_module" | "__import__")):
-            return ["a computed import"]
-        case ast.Call(func=ast.Attribute(attr="import_module")):
-            return ["a computed import"]
-    return []
-
-
-def absolute(named: str, level: int, importer: str) -> str:
-    """`from ..b import c` in `x.y.z` means `x.b`."""
-    if not level:
-        return named
-    package = importer if MODULES[importer].stem == "__init__" else importer.rpartition(".")[0]
-    parents = package.split(".")[: len(package.split(".")) - level + 1]
-    return ".".join([*parents, named]).rstrip(".")
-
-
-ALL_IMPORTS = [found for module in sorted(MODULES) for found in imports_of(module)]
 
 
 def area_of(module: str) -> str:
