@@ -309,6 +309,12 @@ def test_a_job_completes_where_each_role_has_its_lock_alone(redis_url: str, tmp_
             log = tmp_path / f"{role}.log"
             stack.enter_context(running(role, lock, child_environment(**settings), log))
         assert eventually(lambda: is_free("127.0.0.1", port) is False, within_s=40)
+        # A process that is still importing has no answer to SIGTERM yet.
+        for role in ("worker", "sweep"):
+            log = tmp_path / f"{role}.log"
+            assert eventually(
+                lambda log=log, role=role: f"{role}_ready" in log.read_text(), within_s=40
+            )
         with latentmill.Client(f"http://127.0.0.1:{port}") as client:
             job = client.wait(client.submit("tiny", "3", count=2000, seed=42), timeout_s=60)
         logs = "\n".join((tmp_path / f"{role}.log").read_text() for role in roles)

@@ -43,11 +43,11 @@ def main(settings: SweepSettings) -> int:
     Raises StartRefused, StorageUnavailable or LedgerUnavailable when something needed is missing.
     """
     configure_logging(settings)
-    parts = open_parts(settings)
-    check_parts(settings, parts)
     stopped = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stopped.set())
+    parts = open_parts(settings)
+    check_parts(settings, parts)
     sweep = Sweep(parts, rebuild_interval_s=settings.rebuild_interval_s)
     log.info("sweep_ready")
     while not stopped.is_set():

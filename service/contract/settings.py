@@ -72,9 +72,9 @@ class Settings(BaseSettings):
         parts = urlsplit(url)
         if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
             return url
-        if parts.scheme == "s3" and parts.netloc:
+        if parts.scheme == "s3" and parts.netloc and "@" not in parts.netloc:
             return url
-        raise ValueError("a storage URL is file:///absolute/path or s3://bucket/prefix")
+        raise ValueError("a storage URL is file:///absolute/path or s3://bucket/prefix, without keys in it")
 
 
 class AcceptingSettings(Settings):
