@@ -24,6 +24,7 @@ ROLES = [Settings, ApiSettings, WorkerSettings, SweepSettings, ClientSettings]
         (Settings, "LATENTMILL_STORAGE_URL", "/var/lib/latentmill"),
         (Settings, "LATENTMILL_STORAGE_URL", "file://relative/path"),
         (Settings, "LATENTMILL_STORAGE_URL", "s3:///prefix"),
+        (Settings, "LATENTMILL_STORAGE_URL", "s3://key:secret@bucket/prefix"),
         (Settings, "LATENTMILL_STORAGE_URL", "gs://bucket"),
         (Settings, "LATENTMILL_STORAGE_CONDITIONAL", "maybe"),
         (Settings, "LATENTMILL_LEASE_S", "0"),
