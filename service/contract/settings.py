@@ -74,7 +74,9 @@ class Settings(BaseSettings):
             return url
         if parts.scheme == "s3" and parts.netloc and "@" not in parts.netloc:
             return url
-        raise ValueError("a storage URL is file:///absolute/path or s3://bucket/prefix, without keys in it")
+        raise ValueError(
+            "a storage URL is file:///absolute/path or s3://bucket/prefix, without keys in it"
+        )
 
 
 class AcceptingSettings(Settings):
