@@ -33,7 +33,8 @@ bench: $(VENV)/.dev ## measure every stage and the whole, as ratios to the bare 
 
 train: $(VENV)/.dev ## train and export the committed MNIST decoder again (needs MNIST, about ten minutes on 2 cores)
 	$(BIN)/latentmill train --data $(or $(DATA),mnist) --out checkpoints/mnist.pt
-	$(BIN)/latentmill export checkpoints/mnist.pt --name mnist --out deploy/decoders/mnist
+	$(BIN)/latentmill export checkpoints/mnist.pt --name mnist --out deploy/decoders/mnist --batch-size 256 \
+	  --description "Handwritten digits: the decoder of a dense conditional VAE trained on MNIST."
 
 lock: $(VENV)/.dev ## resolve the exact versions that images and CI install
 	$(BIN)/python deploy/locks/generate

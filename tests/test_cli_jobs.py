@@ -201,3 +201,21 @@ def test_the_version_is_the_distributions() -> None:
     from importlib.metadata import version
 
     assert latentmill("--version").stdout == f"latentmill {version('latentmill')}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("submit", "mnist", "3", "--count", "0"), "'--count'"),
+        (("submit",), "Missing argument"),
+        (("submit", "mnist", "--cuont", "3"), "--cuont"),
+        (("nosuch",), "nosuch"),
+    ],
+)
+def test_a_mistyped_command_is_one_line(words: tuple[str, ...], said: str) -> None:
+    """What is wrong and where to read on; no box, no traceback."""
+    refused = latentmill(*words)
+    assert refused.returncode == 2
+    assert refused.stderr.count("\n") == 1
+    assert said in refused.stderr
+    assert "--help`)" in refused.stderr

@@ -3,7 +3,7 @@
 import os
 import sys
 from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -58,10 +58,16 @@ def root(
     pass
 
 
+#: Typer carries its click inside and exports only this class's children.
+_UsageError: Any = typer.BadParameter.__base__
+
+
 def main() -> None:
     """Run one command. What a caller can act on is one line on stderr and exit code 2."""
     try:
-        app()
+        sys.exit(app(sys.argv[1:] or ["--help"], standalone_mode=False))
+    except _UsageError as error:
+        _refuse(f"{error.format_message()} (see `{error.ctx.command_path} --help`)")
     except LatentmillError as error:
         _refuse(error.detail)
     except OSError as error:
