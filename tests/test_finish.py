@@ -16,13 +16,15 @@ from service.contract.errors import (
 from service.contract.job import Job, Outcome, Progress, Status
 from service.contract.manifest import Manifest
 from service.contract.repair import RepairStatus
+from service.contract.shard import all_shards
 from service.lifecycle.describe import describe, list_jobs, read_manifest
 from service.lifecycle.end import cancel, forget
-from service.lifecycle.finish import finish
+from service.lifecycle.finish import finish, stored_shards
 from service.lifecycle.parts import Parts
 from service.lifecycle.rebuild import rebuild
 from service.lifecycle.repair import ask_for_repair, read_repair
 from service.lifecycle.submit import ANONYMOUS
+from tests.fixtures.ledger import resolved
 from tests.fixtures.parts import now_is, run_all
 from workers.repair import repair_job
 from workers.shard import Studio, run_shard
@@ -220,6 +222,20 @@ class TestRebuilt:
         lose_redis(redis_url)
         assert rebuild(parts) == 1
         assert now_is(parts, whole).status == Status.QUEUED
+
+
+class TestStored:
+    def test_the_shards_of_a_large_job_are_listed(self, parts: Parts) -> None:
+        """Its own and no others: not another job's last shard, not what lies beyond, not a stray file."""
+        request = resolved(count=20 * 1024 + 100)
+        mine = [layout.shard_of(request.recipe, shard) for shard in all_shards(request.count, 1024)]
+        longer = resolved(count=30 * 1024)
+        theirs = [layout.shard_of(longer.recipe, shard) for shard in all_shards(longer.count, 1024)]
+        prefix = layout.recipe_prefix(request.recipe.digest)
+        for key in (mine[0], mine[3], mine[20], theirs[20], theirs[25], f"{prefix}notes.txt"):
+            parts.storage.put(key, b"x")
+        assert list(stored_shards(parts.storage, request)) == [0, 3, 20]
+        assert list(stored_shards(parts.storage, longer)) == [0, 3, 20, 25]
 
 
 class TestListed:

@@ -33,6 +33,12 @@ def shard(recipe_digest: str, shard: Shard, format: Format) -> str:
     return f"{recipe_prefix(recipe_digest)}{shard.start:012d}-{shard.stop:012d}.{format}"
 
 
+def start_of_shard(key: str) -> int | None:
+    """The first sample of the shard that a key names; None for a key that names none."""
+    start = key.rpartition("/")[2].partition("-")[0]
+    return int(start) if start.isdecimal() else None
+
+
 def shard_of(recipe: Recipe, piece: Shard) -> str:
     return shard(recipe.digest, piece, recipe.format)
 

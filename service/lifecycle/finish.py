@@ -10,7 +10,7 @@ from service.contract import layout
 from service.contract.job import Outcome, Status
 from service.contract.manifest import Manifest, ManifestShard, ShardRecord
 from service.contract.request import ResolvedRequest
-from service.contract.shard import Shard, all_shards
+from service.contract.shard import Shard, all_shards, shard_at
 from service.lifecycle.parts import Parts
 
 log = structlog.get_logger(__name__)
@@ -53,21 +53,24 @@ def _write_manifest(parts: Parts, job_id: str, entry: Entry) -> bool:
 
 
 def stored_shards(storage: Storage, request: ResolvedRequest) -> Iterator[int]:
-    """Indexes of the request's shards that storage holds, in order."""
-    recipe = request.recipe
-    keys = {
-        layout.shard_of(recipe, shard): shard.index
-        for shard in all_shards(request.count, request.shard_size)
-    }
-    if len(keys) <= FEW_SHARDS:
-        yield from (index for key, index in keys.items() if exists(storage, key))
+    """Indexes of the request's shards that storage holds, in order; costs what is stored, not what is asked."""
+    digest = request.recipe.digest
+    if request.shards <= FEW_SHARDS:
+        shards = all_shards(request.count, request.shard_size)
+        yield from (
+            s.index for s in shards if exists(storage, layout.shard(digest, s, request.format))
+        )
         return
-    last = max(keys)
-    for entry in storage.list(layout.recipe_prefix(recipe.digest)):
-        if entry.key in keys:
-            yield keys[entry.key]
-        if entry.key >= last:
-            return
+    for entry in storage.list(layout.recipe_prefix(digest)):
+        start = layout.start_of_shard(entry.key)
+        if start is None or start >= request.count:
+            continue
+        shard = shard_at(
+            start // request.shard_size, count=request.count, shard_size=request.shard_size
+        )
+        # A shorter or longer job of the recipe may have left a last shard that ends elsewhere.
+        if entry.key == layout.shard(digest, shard, request.format):
+            yield shard.index
 
 
 def _record_in_storage(
