@@ -207,3 +207,27 @@ def test_workers_make_the_same_bytes(format: str, redis_url: str, tmp_path: Path
         stores.append({e.key: parts.storage.get(e.key) for e in parts.storage.list("shards/")})
     assert stores[0] == stores[1]
     assert len(stores[0]) == 3
+
+
+def test_a_shard_made_anew_meanwhile_is_not_put_aside(
+    studio: Studio, submitted: Submitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two jobs meet the same broken shard; the slower one leaves what the faster one wrote."""
+    run_all(studio, submitted())
+    job = submitted()
+    storage, key = studio.parts.storage, key_of(job, 0)
+    good, metadata = storage.get(key), storage.head(key).metadata
+    storage.put(key, b"damaged", metadata=metadata)
+    put = FolderStorage.put
+
+    def meanwhile(folder: FolderStorage, *args: object, **kwargs: object) -> None:
+        monkeypatch.setattr(FolderStorage, "put", put)
+        storage.put(key, good, metadata=metadata)
+        put(folder, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(FolderStorage, "put", meanwhile)
+    written: list[str] = []
+    monkeypatch.setattr(FolderStorage, "delete", lambda _, key: written.append(key))
+    run_shard(studio, job.id, 0)
+    assert key not in written
+    assert storage.get(key) == good

@@ -34,5 +34,14 @@ def _record_or_none(head: StoredObject) -> ShardRecord | None:
 def _put_aside(storage: Storage, key: str, data: bytes) -> None:
     """Keep the broken bytes for a person to look at, and free the key."""
     storage.put(layout.quarantined(key, sha256_hex(data)), data)
-    storage.delete(key)
-    log.error("shard_quarantined", key=key, sha256=sha256_hex(data))
+    # Another worker may have put the same bytes aside and written the shard anew meanwhile.
+    if _still_holds(storage, key, data):
+        storage.delete(key)
+        log.error("shard_quarantined", key=key, sha256=sha256_hex(data))
+
+
+def _still_holds(storage: Storage, key: str, data: bytes) -> bool:
+    try:
+        return storage.get(key) == data
+    except ObjectMissing:
+        return False
