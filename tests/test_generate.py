@@ -2,6 +2,7 @@
 
 import pytest
 
+from service.contract import layout
 from service.contract.errors import UnknownJob
 from service.contract.job import Status
 from service.lifecycle.describe import describe
@@ -71,3 +72,18 @@ def test_a_task_cannot_touch_another_job(parts: Parts) -> None:
     assert describe(parts, TASK, owner=ANONYMOUS).request == job.request
     with pytest.raises(UnknownJob):
         describe(parts, TASK, owner="mallory")
+
+
+def test_a_huge_task_is_refused_and_not_kept(parts: Parts) -> None:
+    """A message may be of any size; what is stored of it may not."""
+    generate_job(parts, TASK, (), ask(tags="x" * 200_000), limits=LIMITS)
+    assert "larger than" in str(describe(parts, TASK, owner=ANONYMOUS).error)
+    assert all(entry.size_bytes < 20_000 for entry in parts.storage.list("jobs/"))
+
+
+def test_a_refusal_that_was_cut_off_is_completed(parts: Parts) -> None:
+    """Killed between the request and its outcome: the second delivery records it after all."""
+    generate_job(parts, TASK, (), ask(label=77), limits=LIMITS)
+    parts.storage.delete(layout.job_outcome(TASK))
+    generate_job(parts, TASK, (), ask(label=77), limits=LIMITS)
+    assert describe(parts, TASK, owner=ANONYMOUS).status == Status.FAILED

@@ -11,7 +11,7 @@ from service.adapters.storage import create_or_keep
 from service.contract import layout
 from service.contract.errors import Fault, IdempotencyConflict, RequestInvalid, TooManyJobs
 from service.contract.job import Outcome, Progress, Status
-from service.contract.request import JOB_ID, AcceptedRequest
+from service.contract.request import JOB_ID, MAX_BODY_BYTES, AcceptedRequest
 from service.contract.value import canonical_json, sha256_hex
 from service.lifecycle.parts import Parts
 from service.lifecycle.submit import ANONYMOUS, Limits, submit
@@ -32,22 +32,26 @@ def generate_job(
             "task_refused", reason="the task id is not [A-Za-z0-9_-]{8,64}", task=task_id[:64]
         )
         return
-    body = _plain(body)
+    kept: dict[str, Any] = {}
     try:
-        if args:
-            raise RequestInvalid([Fault("", "send keyword arguments: decoder, label, count, …")])
-        submit(parts, body, owner=ANONYMOUS, limits=limits, job_id=task_id)
+        kept = _strict(args, body)
+        submit(parts, kept, owner=ANONYMOUS, limits=limits, job_id=task_id)
     except (RequestInvalid, TooManyJobs) as error:
-        _record_refusal(parts, task_id, body, reason=error.detail)
+        _record_refusal(parts, task_id, kept, reason=error.detail)
     except IdempotencyConflict as error:
         # The id belongs to an accepted job, which must not be touched.
         log.error("task_refused", job=task_id, reason=error.detail)
 
 
-def _plain(body: dict[str, Any]) -> Any:
+def _strict(args: Sequence[Any], body: dict[str, Any]) -> dict[str, Any]:
     """The body as strict JSON: a queue lets NaN and half surrogate pairs through, no record can hold them."""
+    if args:
+        raise RequestInvalid([Fault("", "send keyword arguments: decoder, label, count, …")])
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
-    return json.loads(text, parse_constant=str)
+    if len(text) > MAX_BODY_BYTES:
+        raise RequestInvalid([Fault("", f"larger than {MAX_BODY_BYTES} bytes")])
+    strict: dict[str, Any] = json.loads(text, parse_constant=str)
+    return strict
 
 
 def _record_refusal(parts: Parts, job_id: str, body: dict[str, Any], *, reason: str) -> None:

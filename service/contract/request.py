@@ -17,6 +17,9 @@ from service.contract.value import SHA256, Moment, Value
 #: A server draws seeds below this, so that a JavaScript client reads them without loss.
 DRAWN_SEED_LIMIT = 2**53
 
+#: Largest body of a request, over HTTP by default and in a task: a request is ten short fields.
+MAX_BODY_BYTES = 64 * 1024
+
 JOB_ID = r"^[A-Za-z0-9_-]{8,64}$"
 
 

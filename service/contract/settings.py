@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.contract.errors import SettingsInvalid
+from service.contract.request import MAX_BODY_BYTES
 
 
 class Settings(BaseSettings):
@@ -97,7 +98,7 @@ class ApiSettings(AcceptingSettings):
         False,
         description="Answer without API keys on an address other than loopback. Compose sets it.",
     )
-    max_body_bytes: int = Field(64 * 1024, ge=1024, description="Largest request body.")
+    max_body_bytes: int = Field(MAX_BODY_BYTES, ge=1024, description="Largest request body.")
     signed_url_s: int = Field(900, ge=1, le=900, description="Seconds a signed download URL lives.")
 
 

@@ -67,7 +67,7 @@ def submit(
     leaves no job behind.
     """
     earlier = None if job_id is None else _earlier(parts, job_id)
-    if earlier is not None:
+    if earlier is not None and earlier.resolved is not None:
         # A replay is neither checked nor charged again: the decoder or the limits may be others by now.
         _refuse_other(earlier, owner=owner, given_sha256=_digest(body))
         return _replayed(parts, earlier)
