@@ -1,6 +1,7 @@
 """The ledger's transitions, each on its own, on a real Redis with a clock that the tests turn."""
 
-from collections.abc import Iterator
+import random
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -351,3 +352,48 @@ class TestFleet:
         with pytest.raises(LedgerUnavailable) as told:
             Ledger(client).read("job-0001")
         assert "hunter2" not in str(told.value)
+
+
+class TestTransitions:
+    def test_no_script_leaves_the_legal_ways(self, ledger: Ledger, clock: Clock) -> None:
+        """Thousands of calls in random order: every change of a status is one that the enum allows."""
+        rng = random.Random(7)
+        seen: set[tuple[Status, Status]] = set()
+        for number in range(60):
+            job_id = f"walk-{number:04d}"
+            create(ledger, job_id, count=2048)
+            before = status_of(ledger, job_id)
+            for _ in range(25):
+                rng.choice(calls(ledger, job_id, rng.randrange(2)))()
+                clock.pass_s(rng.choice([0, 1, 25]))
+                now = status_of(ledger, job_id)
+                if now != before:
+                    assert before.may_become(now), (before, now)
+                    seen.add((before, now))
+                before = now
+        assert len(seen) >= 9
+
+
+def calls(ledger: Ledger, job_id: str, shard: int) -> list[Callable[[], object]]:
+    """Whatever a worker, a finisher or a client may do next; outcomes only as an intent leads to them."""
+
+    def resolve() -> None:
+        outcome = status_of(ledger, job_id).intended_outcome
+        if outcome is not None:
+            ledger.resolve(job_id, outcome, error=None, finished_at=CREATED_AT)
+
+    def hopeless() -> None:
+        ledger.release(job_id, shard, "token", reason="bad", retry_s=None)
+
+    return [
+        lambda: ledger.claim(job_id, window=4, room=4),
+        lambda: ledger.begin(job_id, shard, "token"),
+        lambda: ledger.begin(job_id, shard, "token"),
+        lambda: ledger.extend(job_id, shard, "token"),
+        lambda: ledger.commit(job_id, shard, record(), reused=False),
+        lambda: ledger.commit(job_id, shard, record(), reused=False),
+        lambda: ledger.reopen(job_id, [shard]),
+        lambda: ledger.cancel(job_id),
+        hopeless,
+        resolve,
+    ]

@@ -63,14 +63,6 @@ class JobRequest(Value):
     def _label_as_string(cls, label: int | str | None) -> str | None:
         return None if label is None else str(label)
 
-    @property
-    def decoder_name(self) -> str:
-        return self.decoder.partition("@")[0]
-
-    @property
-    def decoder_digest(self) -> str | None:
-        return self.decoder.partition("@")[2] or None
-
 
 class ResolvedRequest(Value):
     """A request with every default filled in and the decoder pinned: all that a worker needs to know."""
