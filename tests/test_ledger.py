@@ -245,7 +245,7 @@ class TestShard:
         ledger.begin(job, 2, "token")
         verdict = ledger.release(job, 2, "token", reason="bad decoder", retry_s=None)
         assert verdict == Verdict.FAIL
-        assert ledger.claim(job, window=9, room=9) == (Status.FAILING, [])
+        assert ledger.claim(job, window=9, room=9) == (Status.FAILING, [], 0)
 
     def test_only_the_holder_gives_a_shard_back(self, ledger: Ledger, job: str) -> None:
         """A zombie cannot take a shard from the worker that has it now."""
@@ -263,7 +263,7 @@ class TestEnding:
         assert ledger.extend(job, 0, "token") == Verdict.STOP
         assert ledger.commit(job, 0, record(), reused=False) == Verdict.STOP
         assert ledger.release(job, 0, "token", reason="x", retry_s=1) == Verdict.STOP
-        assert ledger.claim(job, window=9, room=9) == (Status.CANCELLING, [])
+        assert ledger.claim(job, window=9, room=9) == (Status.CANCELLING, [], 0)
 
     def test_an_intent_is_handed_to_one_finisher_at_a_time(
         self, ledger: Ledger, job: str, clock: Clock

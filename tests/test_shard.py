@@ -197,11 +197,11 @@ def test_running_out_of_memory_is_recorded_and_bounded(
 def test_workers_make_the_same_bytes(format: str, redis_url: str, tmp_path: Path) -> None:
     """Two stores, two sessions with other thread counts, shards in opposite order: equal objects."""
     stores = []
-    for name, order in (("one", (0, 1, 2)), ("two", (2, 1, 0))):
+    for name, order, threads in (("one", (0, 1, 2), 1), ("two", (2, 1, 0), 2)):
         parts = new_parts(redis_url, tmp_path / name)
         publish(parts.storage, *tiny_decoder())
         job = submit(parts, ask(format=format), owner=ANONYMOUS, limits=LIMITS).job
-        studio = new_studio(parts)
+        studio = new_studio(parts, threads=threads)
         for index in order:
             run_shard(studio, job.id, index)
         stores.append({e.key: parts.storage.get(e.key) for e in parts.storage.list("shards/")})

@@ -92,10 +92,11 @@ class Ledger:
     def claim(self, job_id: str, *, window: int, room: int) -> Claim:
         """Lease up to `room` shards to the queue, with at most `window` of the job out at once."""
         leases = (self._queue_lease_ms, MAX_QUEUE_LEASE_MS, FINISHER_LEASE_MS)
-        status, *shards = self._run("claim", job_id, window, room, *leases)
-        return Claim(
-            None if status == Verdict.GONE else Status(status), [int(shard) for shard in shards]
-        )
+        status, *numbers = self._run("claim", job_id, window, room, *leases)
+        if status == Verdict.GONE:
+            return Claim(None, [])
+        total, *shards = map(int, numbers or ["0"])
+        return Claim(Status(status), shards, total)
 
     # a shard's life
 

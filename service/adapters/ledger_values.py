@@ -28,10 +28,11 @@ class Verdict(StrEnum):
 
 
 class Claim(NamedTuple):
-    """Shards to send now; or, with an intent as `status`, a job to finish. `status` is None for an unknown job."""
+    """Shards to send now, of `total`; or, with an intent as `status`, a job to finish. None: unknown job."""
 
     status: Status | None
     shards: list[int]
+    total: int = 0
 
 
 class Begin(NamedTuple):

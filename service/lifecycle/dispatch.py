@@ -39,12 +39,6 @@ def _send_claimed(parts: Parts, job_id: str, *, window: int, room: int) -> int:
     if claim.status is not None and claim.status.intended_outcome is not None:
         finish(parts, job_id)
         return 0
-    small = claim.shards == [0] and _has_one_shard(parts, job_id)
     for shard in claim.shards:
-        parts.queue.send_shard(job_id, shard, small=small)
+        parts.queue.send_shard(job_id, shard, small=claim.total == 1)
     return len(claim.shards)
-
-
-def _has_one_shard(parts: Parts, job_id: str) -> bool:
-    entry = parts.ledger.read(job_id)
-    return entry is not None and entry.request.shards == 1

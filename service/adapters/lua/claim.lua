@@ -1,10 +1,10 @@
 -- ARGV 3: most shards of the job out at once, 4: most to send now, 5: queue lease ms, 6: its ceiling, 7: finisher's lease ms.
--- Returns {status, shard …}: the shards to send. An intent returns its status alone: the caller finishes the job.
+-- Returns {status, shards of the job, shard …}: what to send. An intent returns its status alone: the caller finishes the job.
 if not status then return { 'GONE' } end
 if is_terminal() then redis.call('ZREM', 'lm:due:' .. owner, id); return { status } end
 if not wants_shards() then due_at(now + tonumber(ARGV[7])); return { status } end
 local window, room, shards = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(redis.call('HGET', JOB, 'shards'))
-local out = { status }
+local out, sent = { status, tostring(shards) }, 0
 local live = redis.call('ZCOUNT', LEASES, '(' .. now, '+inf')
 local function send(shard)
   -- Doubling, because a message may only be waiting behind a long queue.
@@ -12,15 +12,15 @@ local function send(shard)
   local lease = math.min(tonumber(ARGV[5]) * 2 ^ (times - 1), tonumber(ARGV[6]))
   redis.call('HDEL', HOLDERS, shard)
   redis.call('ZADD', LEASES, now + math.floor(lease), shard)
-  live = live + 1
+  live, sent = live + 1, sent + 1
   out[#out + 1] = tostring(shard)
 end
 for _, shard in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, window)) do
   if redis.call('GETBIT', DONE, shard) == 1 then redis.call('ZREM', LEASES, shard)
-  elseif live < window and #out <= room then send(shard) end
+  elseif live < window and sent < room then send(shard) end
 end
 local next = tonumber(redis.call('HGET', JOB, 'next'))
-while live < window and #out <= room and next < shards do
+while live < window and sent < room and next < shards do
   if redis.call('GETBIT', DONE, next) == 0 and not redis.call('ZSCORE', LEASES, next) then send(next) end
   next = next + 1
 end
