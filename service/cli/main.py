@@ -13,6 +13,7 @@ from service.cli import (
     doctor,
     jobs,
     one_machine,
+    publishing,
     roles,
     samples,
     training,
@@ -36,7 +37,7 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (one_machine, jobs, archives, decoders, doctor, training, samples, roles):
+for room in (one_machine, jobs, archives, decoders, doctor, training, publishing, samples, roles):
     room.register(app)
 
 

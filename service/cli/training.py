@@ -1,4 +1,4 @@
-"""`latentmill train | export | publish`: from images to a decoder that a service draws with."""
+"""`latentmill train | export`: from images to a decoder that may be published."""
 
 from importlib.util import find_spec
 from pathlib import Path
@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from export.arguments import TrainingArguments
 from service.contract.errors import StartRefused
-from service.contract.settings import Settings, default_data_dir, load_settings
+from service.contract.settings import default_data_dir
 
 if TYPE_CHECKING:
     from service.contract.card import DecoderCard
@@ -18,8 +18,8 @@ DEFAULTS = TrainingArguments()
 
 
 def register(app: typer.Typer) -> None:
-    """Add the three commands to the command line."""
-    for command in (train, export, publish):
+    """Add the two commands to the command line."""
+    for command in (train, export):
         app.command(rich_help_panel="Make decoders")(command)
 
 
@@ -110,37 +110,6 @@ def export(
     )
     write_folder(out, onnx, card)
     print(f"{out}: {_in_words(card)}; against PyTorch: {card.quality['onnx_against_torch']}")
-
-
-def publish(
-    source: Annotated[
-        Path, typer.Argument(help="A folder that `latentmill export` wrote, or an ONNX file.")
-    ],
-    card: Annotated[
-        Path | None, typer.Option(help="The card; card.json beside the file if left out.")
-    ] = None,
-    promote: Annotated[bool, typer.Option(help="Make it the decoder that its name means.")] = True,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check only, write nothing.")] = False,
-) -> None:
-    """Check a decoder and put it into the storage that LATENTMILL_STORAGE_URL names.
-
-    Examples: `latentmill publish decoders/mnist`,
-    `latentmill publish decoder.onnx --card card.json --dry-run`
-    """
-    from export.publish import CARD_FILE, ONNX_FILE, load_files
-    from export.publish import publish as store
-    from service.adapters.storage import open_storage
-    from workers.decoder import Decoder
-
-    file = source / ONNX_FILE if source.is_dir() else source
-    onnx, told = load_files(file, card or file.parent / CARD_FILE)
-    if dry_run:
-        Decoder(onnx, told)
-        print(f"{file} keeps its card: {_in_words(told)}; nothing was written")
-        return
-    settings = load_settings(Settings)
-    store(open_storage(settings), onnx, told, promote=promote)
-    print(f"published to {settings.storage_url}: {_in_words(told)}")
 
 
 def _arguments(**given: object) -> TrainingArguments:
