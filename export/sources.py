@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from export.data import DataSet, Split, data_set
+from export.data import DataSet, Split, data_set, unconditional
 from export.idx import Bytes, IdxFile, read_idx
 from export.mnist import fetch_mnist
 from service.contract.errors import DataSetInvalid
 from service.contract.value import sha256_hex
+
+__all__ = ["digits", "idx_folder", "open_data", "unconditional"]
 
 _DIMENSIONS = {"images": 3, "labels": 1}
 #: The original spelling of the file names and that of some archives.

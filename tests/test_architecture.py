@@ -92,6 +92,7 @@ AREAS = {
             "pydantic",
             "httpx",
             "rich",
+            "PIL",
         },
     ),
     "export.publish": Area({CONTRACT, "service.adapters.storage", "workers.decoder"}, {"pydantic"}),

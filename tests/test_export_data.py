@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from export.data import HOLD_OUT
+from export.datasets.partition import HOLD_OUT
 from export.idx import read_idx
 from export.sources import digits, idx_folder, open_data
 from service.contract.errors import DataSetInvalid
