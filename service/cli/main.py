@@ -11,6 +11,7 @@ from service.cli import (
     archives,
     decoders,
     doctor,
+    evaluating,
     jobs,
     one_machine,
     publishing,
@@ -37,7 +38,18 @@ app = typer.Typer(
     add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (one_machine, jobs, archives, decoders, doctor, training, publishing, samples, roles):
+for room in (
+    one_machine,
+    jobs,
+    archives,
+    decoders,
+    doctor,
+    training,
+    evaluating,
+    publishing,
+    samples,
+    roles,
+):
     room.register(app)
 
 

@@ -1,0 +1,71 @@
+"""What the measures work with: decoder, data, classifier, and who watches."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from export.checkpoint import Checkpoint
+from export.data import DataSet
+from export.evaluation.arguments import EvaluationArguments
+from export.evaluation.classifier import Classifier, Lesson, read, steps_for
+from export.evaluation.lessons import Lessons
+from export.evaluation.reading import Reading, reading_of
+from export.evaluation.watch import Watch
+from service.contract.errors import DataSetInvalid
+from workers.decoder import Decoder
+
+#: Of no evaluation seed, so that one reference judges whatever is evaluated on the same data.
+REFERENCE_SEED = 2**62
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One decoder beside the data it is judged by. Raises DataSetInvalid where they do not fit."""
+
+    decoder: Decoder
+    data: DataSet
+    arguments: EvaluationArguments
+    lessons: Lessons
+    watch: Watch
+    threads: int
+    checkpoint: Checkpoint | None = None
+
+    def __post_init__(self) -> None:
+        card, data = self.decoder.card, self.data
+        if card.image != data.shape:
+            raise DataSetInvalid(
+                f"decoder {card.name} draws {_size(card.image)} images and {data.name} holds "
+                f"{_size(data.shape)}: give --data the data that it was trained on"
+            )
+        if card.labels and card.labels != data.labels:
+            raise DataSetInvalid(
+                f"decoder {card.name} takes the labels {_some(card.labels)} and {data.name} has "
+                f"{_some(data.labels)}: give --data the data that it was trained on"
+            )
+
+    @property
+    def steps(self) -> int:
+        """Optimiser steps of every classifier, so that all of them learn equally long."""
+        return steps_for(len(self.data.train), self.arguments)
+
+    def lesson(self, seed: int) -> Lesson:
+        return Lesson(steps=self.steps, seed=seed, threads=self.threads)
+
+    @cached_property
+    def classifier(self) -> Classifier:
+        """The reference: it learned the real training split."""
+        with self.watch.measuring("reference classifier", self.steps) as advance:
+            return self.lessons.classifier(self.data.train, self.lesson(REFERENCE_SEED), advance)
+
+    @cached_property
+    def reference(self) -> Reading:
+        """What the reference classifier reads of the real test split."""
+        test = self.data.test
+        return reading_of(read(self.classifier, test.images), test.labels, self.data.labels)
+
+
+def _size(shape: object) -> str:
+    return "{height}x{width}x{channels}".format(**vars(shape))
+
+
+def _some(labels: tuple[str, ...]) -> str:
+    return ", ".join(labels[:12]) + (", …" if len(labels) > 12 else "") if labels else "none"

@@ -1,0 +1,101 @@
+"""From a decoder and data to a report: every measure that was asked for and can be taken."""
+
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+
+from export.checkpoint import Checkpoint
+from export.data import DataSet
+from export.evaluation.arguments import EvaluationArguments, Measure
+from export.evaluation.bench import Bench
+from export.evaluation.fidelity import label_fidelity
+from export.evaluation.lessons import Lessons
+from export.evaluation.repeatable import repeatable
+from export.evaluation.report import Judged, JudgedBy, Report
+from export.evaluation.score import classification_accuracy_score
+from export.evaluation.watch import Watch
+from service.contract.card import DecoderCard
+from service.contract.value import Value
+from workers.decoder import Decoder
+
+_FIGURES: Mapping[Measure, Callable[[Bench], Value]] = {
+    Measure.FIDELITY: label_fidelity,
+    Measure.SCORE: classification_accuracy_score,
+}
+_NEED_LABELS = {Measure.FIDELITY, Measure.SCORE, Measure.AUGMENTATION, Measure.TEMPERATURE}
+_NEED_CHECKPOINT = {Measure.BOUND, Measure.LIKELIHOOD, Measure.CURVE}
+
+
+def evaluate(
+    decoder: Decoder,
+    data: DataSet,
+    arguments: EvaluationArguments,
+    *,
+    checkpoint: Checkpoint | None = None,
+    kept: Path | None = None,
+    watch: Watch | None = None,
+    threads: int | None = None,
+) -> Report:
+    """Take every measure. Same arguments, versions and threads: same report.
+
+    Trained classifiers are kept in the folder `kept`. Raises DataSetInvalid.
+    """
+    threads = threads or torch.get_num_threads()
+    lessons = Lessons(data.shape, len(data.labels), kept)
+    bench = Bench(decoder, data, arguments, lessons, watch or Watch(), threads, checkpoint)
+    left_out = {measure: why for measure in Measure if (why := _why_not(measure, bench))}
+    with repeatable(arguments.seed, threads):
+        found = {
+            str(measure): take(bench)
+            for measure, take in _FIGURES.items()
+            if measure not in left_out
+        }
+        return Report.model_validate(
+            {
+                "decoder": _judged(decoder.card),
+                "data": _judged_by(data),
+                "arguments": arguments,
+                "rests_on": _rests_on(threads),
+                "reference": bench.reference if data.labels else None,
+                "left_out": left_out,
+                **found,
+            }
+        )
+
+
+def _why_not(measure: Measure, bench: Bench) -> str | None:
+    if measure not in bench.arguments.measures:
+        return "not asked for"
+    if measure in _NEED_LABELS and not bench.decoder.card.labels:
+        return "the decoder takes no label"
+    if measure in _NEED_CHECKPOINT and bench.checkpoint is None:
+        return "it needs the encoder: give --checkpoint"
+    return None
+
+
+def _rests_on(threads: int) -> dict[str, str | int]:
+    return {
+        "latentmill": version("latentmill"),
+        "torch": torch.__version__,
+        "onnxruntime": onnxruntime.__version__,
+        "numpy": np.__version__,
+        "threads": threads,
+    }
+
+
+def _judged(card: DecoderCard) -> Judged:
+    return Judged(**{name: getattr(card, name) for name in Judged.model_fields})
+
+
+def _judged_by(data: DataSet) -> JudgedBy:
+    return JudgedBy(
+        name=data.name,
+        files=dict(data.files),
+        train=len(data.train),
+        validation=len(data.validation),
+        test=len(data.test),
+    )

@@ -1,0 +1,173 @@
+"""`latentmill evaluate`: the quality report of a decoder."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from pydantic import ValidationError
+
+from export.evaluation.arguments import QUICK, EvaluationArguments, Measure
+from service.contract.settings import default_data_dir
+
+if TYPE_CHECKING:
+    from export.evaluation.report import Report
+
+DEFAULTS = EvaluationArguments()
+_MEASURES = ", ".join(Measure)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command to the command line."""
+    app.command(rich_help_panel="Make decoders")(evaluate)
+
+
+def evaluate(
+    decoder: Annotated[
+        str, typer.Argument(help="A folder of `export`, or a decoder that ships with Latentmill.")
+    ],
+    data: Annotated[
+        str, typer.Option(help="The data that it was trained on, as `latentmill train` takes it.")
+    ] = "mnist",
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="What `latentmill train` wrote. Without its encoder there is no bound, no "
+            "likelihood and no reconstruction."
+        ),
+    ] = None,
+    to: Annotated[Path, typer.Option(help="The folder for report.html and report.json.")] = Path(
+        "report"
+    ),
+    seed: Annotated[int, typer.Option(min=0, help="The first evaluation seed.")] = DEFAULTS.seed,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Evaluation seeds: figures are mean and spread over them.  \\[3]"),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(min=1, help="Latents per image for the log-likelihood.  \\[5000]"),
+    ] = None,
+    rows: Annotated[
+        int | None,
+        typer.Option(min=1, help="Test images for the log-likelihood.  \\[all]"),
+    ] = None,
+    only: Annotated[
+        list[Measure] | None, typer.Option(help="Take this measure alone; may be repeated.")
+    ] = None,
+    skip: Annotated[
+        list[Measure] | None, typer.Option(help="Leave this measure out; may be repeated.")
+    ] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A first look: one seed, short trainings, few samples.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of torch; part of what figures rest on.")
+    ] = None,
+    card: Annotated[
+        bool, typer.Option(help="Write the headline figures into card.json, if it is a folder.")
+    ] = True,
+) -> None:
+    """Measure a decoder and write a page that says how good it is. Needs the `export` extra.
+
+    An independent classifier, trained on the real images, reads what the decoder draws; others are
+    trained on drawn images alone and read the real test images. The first run takes minutes for each
+    seed; what was trained is kept, so that a stopped run goes on and a second one is quick.
+
+    Examples: `latentmill evaluate mnist --quick`,
+    `latentmill evaluate decoders/mnist --data mnist --checkpoint mnist.pt --to report`,
+    `latentmill evaluate mnist --only fidelity --only score --seeds 5`
+    """
+    given = {
+        "seed": seed,
+        "seeds": seeds,
+        "likelihood_samples": samples,
+        "likelihood_rows": rows,
+        "measures": _measures(only, skip),
+    }
+    arguments = _arguments(given, quick=quick)
+    _check_writable(to / "report.json")
+    begun = time.monotonic()
+    report = _evaluate(decoder, data, checkpoint, arguments, threads)
+    _write(report, to)
+    if card:
+        _tell_card(decoder, report)
+    _print(report, to, time.monotonic() - begun)
+
+
+def _measures(only: list[Measure] | None, skip: list[Measure] | None) -> tuple[Measure, ...]:
+    return tuple(
+        measure
+        for measure in Measure
+        if measure in (only or Measure) and measure not in (skip or ())
+    )
+
+
+def _arguments(given: Mapping[str, object], *, quick: bool) -> EvaluationArguments:
+    told = {name: value for name, value in given.items() if value is not None}
+    try:
+        return EvaluationArguments.model_validate((QUICK if quick else {}) | told)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise typer.BadParameter(f"{first['loc'][0]}: {first['msg']}") from error
+
+
+def _check_writable(path: Path) -> None:
+    from service.cli.training import _check_writable as check
+
+    check(path)
+
+
+def _evaluate(
+    decoder: str,
+    source: str,
+    checkpoint: Path | None,
+    arguments: EvaluationArguments,
+    threads: int | None,
+) -> "Report":
+    from rich.console import Console
+
+    from export.checkpoint import load_checkpoint
+    from export.evaluation.evaluate import evaluate as measured
+    from export.evaluation.watch import Watch
+    from export.publish import load_folder, read_bundled
+    from export.sources import open_data
+    from workers.decoder import Decoder
+
+    onnx, card = load_folder(Path(decoder)) if Path(decoder).is_dir() else read_bundled(decoder)
+    trained = load_checkpoint(checkpoint) if checkpoint else None
+    data = open_data(source, cache=default_data_dir() / "datasets")
+    with Watch(Console(stderr=True)) as watch:
+        return measured(
+            Decoder(onnx, card),
+            data,
+            arguments,
+            checkpoint=trained,
+            kept=default_data_dir() / "classifiers",
+            watch=watch,
+            threads=threads,
+        )
+
+
+def _write(report: "Report", folder: Path) -> None:
+    from export.files import write_whole
+
+    write_whole(folder / "report.json", report.to_json())
+
+
+def _tell_card(decoder: str, report: "Report") -> None:
+    from export.files import write_whole
+    from export.publish import CARD_FILE, load_folder
+
+    if Path(decoder).is_dir():
+        _, card = load_folder(Path(decoder))
+        quality = card.quality | {"evaluation": report.headlines()}
+        told = card.model_copy(update={"quality": quality})
+        write_whole(Path(decoder) / CARD_FILE, told.to_json())
+
+
+def _print(report: "Report", folder: Path, took_s: float) -> None:
+    for name, figure in report.headlines().items():
+        print(f"{name.replace('_', ' ')}: {figure}")
+    print(f"{folder / 'report.json'} after {took_s:.0f} s")
