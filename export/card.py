@@ -27,6 +27,9 @@ def card_of(
                 "data": {"name": facts.data, "sha256": facts.files},
                 "arguments": facts.arguments.model_dump(),
                 "torch": facts.torch,
+                "device": facts.device,
+                "mixed_precision": facts.mixed,
+                "epoch": facts.epoch,
             },
             quality=dict(facts.quality),
         )

@@ -1,74 +1,83 @@
-"""The conditional variational autoencoder, dense, as in the textbook.
+"""The conditional variational autoencoder.
 
 Kingma & Welling, "Auto-Encoding Variational Bayes", 2014 (arXiv:1312.6114): encoder, latents, loss.
 Sohn, Lee & Yan, "Learning Structured Output Representation using Deep Conditional Generative
-Models", 2015: both halves also see the condition c. Here the prior stays p(z|c) = N(0, I), so that
-latents need no label.
+Models", 2015: encoder, decoder and prior also see the condition c.
 """
 
+import math
+
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from service.contract.card import ImageShape
+from export.likelihood import Bernoulli, DiscretisedLogistic
+from export.networks.prior import FlowPrior, StandardPrior, gaussian_log_density
 
 
 class CVAE(nn.Module):
-    """Q(z|x,c) and P(x|z,c), two hidden layers each.
+    """Q(z|x,c), p(z|c) and P(x|z,c), one stochastic layer.
 
-    In the comments: B images, D pixels, K labels, L latent dimensions.
+    In the comments: B images, D pixels, K labels, L latent dimensions, S samples for each image.
+    The condition c is float32 [B, K], or None in a model without labels.
     """
 
-    def __init__(self, *, shape: ImageShape, labels: int, latent_dim: int, hidden: int) -> None:
+    def __init__(
+        self,
+        *,
+        encoder: nn.Module,
+        decoder: nn.Module,
+        prior: StandardPrior | FlowPrior,
+        likelihood: Bernoulli | DiscretisedLogistic,
+        features: int,
+        latent_dim: int,
+        labels: int,
+    ) -> None:
         super().__init__()
-        self.labels = labels
-        pixels = shape.size_bytes
-        self.encoder = _two_layers(pixels + labels, hidden)
-        self.to_mu = nn.Linear(hidden, latent_dim)
-        self.to_logvar = nn.Linear(hidden, latent_dim)
-        self.decoder = _two_layers(latent_dim + labels, hidden)
-        self.to_logits = nn.Linear(hidden, pixels)
+        self.latent_dim, self.labels = latent_dim, labels
+        self.encoder, self.decoder = encoder, decoder
+        self.to_mu = nn.Linear(features, latent_dim)
+        self.to_logvar = nn.Linear(features, latent_dim)
+        self.prior, self.likelihood = prior, likelihood
 
-    def encode(self, x: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        """Q(z|x,c) = N(mu, diag(exp(logvar))): x [B, D], c [B, K] one-hot -> mu, logvar [B, L]."""
-        hidden = self.encoder(torch.cat([x, c], dim=1))
-        return self.to_mu(hidden), self.to_logvar(hidden)
+    def encode(self, x: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Q(z|x,c) = N(mu, diag(exp(logvar))): x [B, D] in 0..1 -> mu, logvar [B, L]."""
+        features = self.encoder(x, c)
+        return self.to_mu(features), self.to_logvar(features)
 
-    def decode(self, z: Tensor, c: Tensor) -> Tensor:
-        """P(x|z,c) = Bernoulli(sigmoid(logits)): z [B, L], c [B, K] -> logits [B, D]."""
-        logits: Tensor = self.to_logits(self.decoder(torch.cat([z, c], dim=1)))
+    def decode(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """z [..., L] -> logits [..., D]; their sigmoid is the mean image."""
+        logits: Tensor = self.decoder(z, c)
         return logits
 
-    def forward(self, x: Tensor, c: Tensor, eps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """logits [B, D], mu and logvar [B, L]; `eps` [B, L] ~ N(0, I) is an argument."""
+    def draw(self, eps: Tensor, c: Tensor | None) -> Tensor:
+        """eps ~ N(0, I) [B, L] -> logits [B, D] of images x ~ p(x|c)."""
+        return self.decode(self.prior.to_latent(eps, c), c)
+
+    def log_terms(self, x: Tensor, c: Tensor | None, eps: Tensor) -> tuple[Tensor, Tensor]:
+        """log P(x|z,c) and log Q(z|x,c) - log p(z|c) for z = mu + sigma eps.
+
+        x [B, D], eps ~ N(0, I) [B, L] or [S, B, L] -> twice [B] or [S, B].
+        """
         mu, logvar = self.encode(x, c)
-        return self.decode(reparameterise(mu, logvar, eps), c), mu, logvar
+        z = reparameterise(mu, logvar, eps)
+        c = c if c is None else c.expand(*eps.shape[:-1], c.shape[-1])
+        # The Jacobian of eps -> z is diag(sigma).
+        log_q = gaussian_log_density(eps) - 0.5 * logvar.sum(dim=-1)
+        noise, log_det = self.prior.to_noise(z, c)
+        log_p = gaussian_log_density(noise) + log_det
+        return self.likelihood.log_probability(x, self.decode(z, c)), log_q - log_p
 
 
 def reparameterise(mu: Tensor, logvar: Tensor, eps: Tensor) -> Tensor:
-    """z = mu + sigma * eps [B, L]: a sample that gradients pass (Kingma & Welling, section 2.4)."""
+    """z = mu + sigma * eps: a sample that gradients pass (Kingma & Welling, section 2.4)."""
     return mu + torch.exp(0.5 * logvar) * eps
 
 
-def elbo_terms(x: Tensor, logits: Tensor, mu: Tensor, logvar: Tensor) -> tuple[Tensor, Tensor]:
-    """The two terms of the negative ELBO in nats, summed per image: reconstruction [B], KL [B].
+def importance_bound(log_likelihood: Tensor, log_ratio: Tensor) -> Tensor:
+    """log 1/S sum_s P(x|z_s,c) p(z_s|c) / Q(z_s|x,c): [S, B] twice -> [B], at most log p(x|c).
 
-    -log P(x|z,c)           = -sum_d [x_d log p_d + (1 - x_d) log(1 - p_d)]
-    KL(Q(z|x,c) || N(0, I)) = -1/2 sum_l [1 + log sigma_l^2 - mu_l^2 - sigma_l^2]
-
-    Kingma & Welling 2014, appendix C.1 (Bernoulli) and appendix B.
+    Burda, Grosse & Salakhutdinov, "Importance Weighted Autoencoders", 2015 (arXiv:1509.00519),
+    equation 8. With S = 1 it is the ELBO.
     """
-    reconstruction = F.binary_cross_entropy_with_logits(logits, x, reduction="none").sum(
-        dim=1
-    )  # [B]
-    kl = -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(dim=1)  # [B]
-    return reconstruction, kl
-
-
-def one_hot(labels: Tensor, classes: int) -> Tensor:
-    """int64 [B] -> float32 [B, classes]."""
-    return F.one_hot(labels, classes).to(torch.float32)
-
-
-def _two_layers(inputs: int, hidden: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU())
+    samples = len(log_likelihood)
+    return torch.logsumexp(log_likelihood - log_ratio, dim=0) - math.log(samples)

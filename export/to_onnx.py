@@ -11,28 +11,30 @@ import torch
 from torch import Tensor, nn
 
 from export.checkpoint import Checkpoint
-from export.cvae import CVAE, one_hot
+from export.cvae import CVAE
+from export.networks.condition import one_hot
 from service.contract.card import IMAGE_OUTPUT, LABEL_INPUT, LATENT_INPUT, ImageShape
 
 #: The opset that torch's exporter is tested with most; ONNX Runtime reads it on CPU and CUDA.
 OPSET = 20
+
+ANY_BATCH = {0: torch.export.Dim.DYNAMIC}
 
 #: An example batch for a graph of any batch: torch.export takes 0 and 1 for special sizes.
 _EXAMPLE = 2
 
 
 class DrawingDecoder(nn.Module):
-    """`(latent, label) -> image`: one-hot, decode, scale, round, clip, cast inside the graph."""
+    """`(latent, label) -> image`: prior, decoder, scale, round, clip and cast inside the graph."""
 
     def __init__(self, cvae: CVAE, image: ImageShape) -> None:
         super().__init__()
         self.cvae, self.image = cvae, image
 
-    def forward(self, latent: Tensor, label: Tensor) -> Tensor:
-        """float32 [B, L], int64 [B] -> uint8 [B, H, W, C]: the Bernoulli means as grey levels."""
-        mean = torch.sigmoid(
-            self.cvae.decode(latent, one_hot(label, self.cvae.labels))
-        )  # [B, H*W*C]
+    def forward(self, latent: Tensor, label: Tensor | None = None) -> Tensor:
+        """float32 [B, L], int64 [B] -> uint8 [B, H, W, C]: the mean image of P(x|z,c)."""
+        c = None if label is None else one_hot(label, self.cvae.labels)
+        mean = torch.sigmoid(self.cvae.draw(latent, c))  # [B, H*W*C]
         levels = torch.clamp(torch.round(mean * 255), 0, 255).to(torch.uint8)  # [B, H*W*C]
         return levels.reshape(-1, self.image.height, self.image.width, self.image.channels)
 
@@ -46,18 +48,17 @@ def drawing_decoder(checkpoint: Checkpoint) -> DrawingDecoder:
 
 def to_onnx(checkpoint: Checkpoint, *, batch_size: int | None) -> bytes:
     """The contract's graph for one batch size, or (None) for any. Raises CheckpointInvalid."""
-    rows = batch_size or _EXAMPLE
-    latent_dim = checkpoint.facts.arguments.latent_dim
+    inputs = _example(checkpoint, batch_size or _EXAMPLE)
     with _quiet():
         program: Any = torch.onnx.export(
             drawing_decoder(checkpoint),
-            (torch.zeros(rows, latent_dim), torch.zeros(rows, dtype=torch.int64)),
+            tuple(inputs.values()),
             dynamo=True,
             external_data=False,
             opset_version=OPSET,
-            input_names=[LATENT_INPUT, LABEL_INPUT],
+            input_names=list(inputs),
             output_names=[IMAGE_OUTPUT],
-            dynamic_shapes=None if batch_size else _any_batch(),
+            dynamic_shapes=None if batch_size else dict.fromkeys(inputs, ANY_BATCH),
             verbose=False,
         )
     model = _without_traces(program.model_proto)
@@ -65,8 +66,11 @@ def to_onnx(checkpoint: Checkpoint, *, batch_size: int | None) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _any_batch() -> dict[str, dict[int, Any]]:
-    return {"latent": {0: torch.export.Dim.DYNAMIC}, "label": {0: torch.export.Dim.DYNAMIC}}
+def _example(checkpoint: Checkpoint, rows: int) -> dict[str, Tensor]:
+    inputs = {LATENT_INPUT: torch.zeros(rows, checkpoint.facts.arguments.latent_dim)}
+    if checkpoint.facts.labels:
+        inputs[LABEL_INPUT] = torch.zeros(rows, dtype=torch.int64)
+    return inputs
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -57,15 +57,15 @@ def verify(checkpoint: Checkpoint, onnx: bytes, card: DecoderCard) -> Agreement:
 def _both(checkpoint: Checkpoint, exported: Decoder) -> Iterator[tuple[Images, Images]]:
     trained = drawing_decoder(checkpoint)
     latents = draw_latents(SEED, 0, BLOCK, exported.card.latent_dim)
-    for label_id, label in enumerate(exported.card.labels):
-        yield exported.decode(latents, label), _draw(trained, latents, label_id)
+    for label_id, label in enumerate(exported.card.labels or (None,)):
+        ids = None if label is None else torch.full((len(latents),), label_id)
+        yield exported.decode(latents, label), _draw(trained, latents, ids)
 
 
 @torch.no_grad()
-def _draw(trained: DrawingDecoder, latents: Latents, label_id: int) -> Images:
-    """float32 [N, L] -> uint8 [N, H, W, C]."""
-    labels = torch.full((len(latents),), label_id)
-    images: Images = trained(torch.from_numpy(latents), labels).numpy()
+def _draw(trained: DrawingDecoder, latents: Latents, ids: torch.Tensor | None) -> Images:
+    """float32 [N, L], int64 [N] -> uint8 [N, H, W, C]."""
+    images: Images = trained(torch.from_numpy(latents), ids).numpy()
     return images
 
 

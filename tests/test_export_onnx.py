@@ -80,7 +80,7 @@ def test_another_decoder_is_told_from_this_one(
 ) -> None:
     """The comparison is no formality: weights moved a little fail it, with the figures."""
     moved = {
-        name: tensor + 0.05 if name == "to_logits.bias" else tensor
+        name: tensor + 0.05 if name == "decoder.to_logits.bias" else tensor
         for name, tensor in digits_checkpoint.weights.items()
     }
     with pytest.raises(ExportFailed, match=r"disagree: 10240 images, \d+ of 655360 pixels differ"):
