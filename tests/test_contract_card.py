@@ -30,6 +30,7 @@ from tests.fixtures.cards import MNIST, card_of
         ({"labels": ("x" * 65,)}, "labels"),
         ({"labels": (3,)}, "labels"),
         ({"batchsize": 256}, "batchsize"),
+        ({"precision": "fp8"}, "precision"),
     ],
 )
 def test_a_card_outside_the_contract_is_refused(wrong: dict[str, Any], why: str) -> None:
@@ -66,6 +67,12 @@ def test_card_json_reads_back_as_written() -> None:
     card = card_of(training={"epochs": 10, "beta": 1.0}, quality={"elbo": -95.8})
     assert DecoderCard.model_validate_json(card.to_json()) == card
     assert card.to_json().endswith(b"}\n")
+
+
+def test_a_card_from_before_precisions_is_one_of_fp32() -> None:
+    """Cards in storage keep their meaning; only a variant says otherwise."""
+    assert card_of().precision == "fp32"
+    assert card_of(precision="int8").precision == "int8"
 
 
 def test_an_image_knows_its_size() -> None:

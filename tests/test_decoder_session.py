@@ -4,14 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, load_from_string, numpy_helper
 
 from service.contract.card import DecoderCard
 from service.contract.errors import DecoderRefused, StartRefused
@@ -113,6 +115,27 @@ def test_a_gpu_that_is_not_there_is_no_silent_cpu() -> None:
     ):
         Decoder(*tiny_decoder(), device="cuda")
     assert "LATENTMILL_DEVICE=cuda" in str(error.value)
+
+
+def with_weights_in_a_file(location: str) -> bytes:
+    """A decoder whose matrix is not in its own bytes."""
+    model = load_from_string(tiny_graph(shape=(32, 32, 1)))
+    weight = next(tensor for tensor in model.graph.initializer if tensor.name == "weight")
+    Path(location).write_bytes(weight.raw_data)
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value=location)
+    return model.SerializeToString(deterministic=True)
+
+
+def test_a_file_of_the_worker_is_never_read_as_weights(tmp_path: Path) -> None:
+    """ONNX Runtime reads external data of bytes from the working folder; a decoder is one file."""
+    with chdir(tmp_path):
+        file = with_weights_in_a_file("weights.bin")
+        # The danger is real: left to itself, ONNX Runtime takes the file.
+        onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        message = refused(file, tiny_card(file, shape=(32, 32, 1)))
+    assert "External data path" in message
 
 
 def test_decoding_tells_nobody(tmp_path: Path) -> None:

@@ -21,6 +21,11 @@ import onnxruntime
 
 Images = npt.NDArray[np.uint8]
 
+#: Of ONNX Runtime's session options (onnxruntime_session_options_config_keys.h).
+_EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
+#: Nothing can lie below a device, so no file of a worker is ever read as weights.
+_NO_FOLDER = "/dev/null/decoders-are-one-file"
+
 
 class Decoder:
     """`(latents, label) -> images`, deterministic because every forward pass has the card's batch shape.
@@ -89,15 +94,11 @@ def _check_digest(onnx: bytes, card: DecoderCard) -> None:
 def _open_session(
     onnx: bytes, card: DecoderCard, *, device: str, threads: int
 ) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    # Idle threads must not spin: they would steal the core from the encoder.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     check_onnxruntime(device)
     try:
-        session = onnxruntime.InferenceSession(onnx, options, providers=[PROVIDERS[device]])
+        session = onnxruntime.InferenceSession(
+            onnx, session_options(threads), providers=[PROVIDERS[device]]
+        )
     except Exception as error:  # ONNX Runtime raises its own classes for each kind of bad file.
         raise DecoderRefused(
             f"decoder {card.name} is not an ONNX file that loads: {_first_line(error)}"
@@ -109,6 +110,22 @@ def _open_session(
             "check the driver and that the `gpu` extra is installed"
         )
     return session
+
+
+def session_options(threads: int) -> onnxruntime.SessionOptions:
+    """How every decoder is loaded: quiet, on so many threads, from its own bytes and no other file."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # Faults are raised; the library's own lines would stand beside ours.
+    options.log_severity_level = 4
+    # Idle threads must not spin: they would steal the core from the encoder.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    # A graph loaded from bytes reads its external data from the working folder (onnxruntime#27430),
+    # and bytes may also be taken for the ORT format, which nobody checked.
+    options.add_session_config_entry(_EXTERNAL_DATA_FOLDER, _NO_FOLDER)
+    options.add_session_config_entry("session.load_model_format", "ONNX")
+    return options
 
 
 @lru_cache

@@ -1,6 +1,6 @@
 """The decoder card: what exporter, API and workers agree on about one `decoder.onnx`."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -14,6 +14,9 @@ LATENT_INPUT, LABEL_INPUT, IMAGE_OUTPUT = "latent", "label", "image"
 CONTRACT_VERSION = 1
 
 DECODER_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
+
+#: In how many bits a decoder computes or keeps its weights; inputs and images are the same in all.
+Precision = Literal["fp32", "fp16", "int8"]
 
 #: A label names folders in archives, so it can hold neither a separator nor a leading dot.
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")]
@@ -42,7 +45,7 @@ class DecoderCard(Value):
     """One decoder: its identity (`digest`), its signature, and where it came from.
 
     `labels` are the class names in the order of their ids; empty for an unconditional decoder.
-    `training` and `quality` are for readers, nothing is computed from them.
+    `precision`, `training` and `quality` are for readers, nothing is computed from them.
     """
 
     contract: int = CONTRACT_VERSION
@@ -53,6 +56,7 @@ class DecoderCard(Value):
     labels: tuple[Label, ...] = Field(strict=False)
     image: ImageShape
     batch_size: int = Field(ge=1, le=BLOCK)
+    precision: Precision = "fp32"
     description: str = ""
     training: dict[str, Any] = {}
     quality: dict[str, Any] = {}
