@@ -4,9 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from export.checkpoint import Checkpoint
-from export.data import DataSet
+from export.data import DataSet, Split
 from export.evaluation.arguments import EvaluationArguments
 from export.evaluation.classifier import Classifier, Lesson, read, steps_for
+from export.evaluation.feature_space import (
+    FeatureSpace,
+    classifier_space,
+    pixel_space,
+)
 from export.evaluation.lessons import Lessons
 from export.evaluation.reading import Reading, reading_of
 from export.evaluation.watch import Watch
@@ -61,6 +66,18 @@ class Bench:
         """What the reference classifier reads of the real test split."""
         test = self.data.test
         return reading_of(read(self.classifier, test.images), test.labels, self.data.labels)
+
+    @cached_property
+    def space(self) -> FeatureSpace:
+        """Where images are compared: by the classifier, or by pixels if the data has no labels."""
+        if self.data.labels:
+            return classifier_space(self.classifier)
+        return pixel_space(self.data.train.images)
+
+    def some(self, split: Split) -> Split:
+        """As many images as are compared, evenly spaced through the split."""
+        step = -(-len(split) // self.arguments.compared)
+        return Split(split.images[::step], split.labels[::step])
 
 
 def _size(shape: object) -> str:

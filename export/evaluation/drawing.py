@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from export.data import LabelIds, Split
+from export.data import Split
 from workers.decoder import Decoder, Images
 from workers.latents import draw_latents
 
@@ -48,6 +48,8 @@ def balanced(total: int, decoder: Decoder) -> list[int]:
     return [max(1, total // labels)] * labels
 
 
-def like(labels: LabelIds, decoder: Decoder) -> list[int]:
-    """As many samples of each label as these label ids hold."""
-    return [int(n) for n in np.bincount(labels, minlength=max(1, len(decoder.card.labels)))]
+def like(split: Split, decoder: Decoder) -> list[int]:
+    """As many samples as the split has images, and of each label as many, if the decoder takes one."""
+    if not decoder.card.labels:
+        return [len(split)]
+    return [int(n) for n in np.bincount(split.labels, minlength=len(decoder.card.labels))]

@@ -11,12 +11,16 @@ import torch
 from export.checkpoint import Checkpoint
 from export.data import DataSet
 from export.evaluation.arguments import EvaluationArguments, Measure
+from export.evaluation.augmentation import naive_augmentation_score
 from export.evaluation.bench import Bench
 from export.evaluation.fidelity import label_fidelity
 from export.evaluation.lessons import Lessons
+from export.evaluation.manifold import manifold
+from export.evaluation.neighbours import nearest_training_neighbours
 from export.evaluation.repeatable import repeatable
 from export.evaluation.report import Judged, JudgedBy, Report
 from export.evaluation.score import classification_accuracy_score
+from export.evaluation.temperature import fidelity_by_temperature
 from export.evaluation.watch import Watch
 from service.contract.card import DecoderCard
 from service.contract.value import Value
@@ -25,6 +29,10 @@ from workers.decoder import Decoder
 _FIGURES: Mapping[Measure, Callable[[Bench], Value]] = {
     Measure.FIDELITY: label_fidelity,
     Measure.SCORE: classification_accuracy_score,
+    Measure.AUGMENTATION: naive_augmentation_score,
+    Measure.MANIFOLD: manifold,
+    Measure.NEIGHBOURS: nearest_training_neighbours,
+    Measure.TEMPERATURE: fidelity_by_temperature,
 }
 _NEED_LABELS = {Measure.FIDELITY, Measure.SCORE, Measure.AUGMENTATION, Measure.TEMPERATURE}
 _NEED_CHECKPOINT = {Measure.BOUND, Measure.LIKELIHOOD, Measure.CURVE}

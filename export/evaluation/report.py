@@ -3,10 +3,14 @@
 from typing import Literal
 
 from export.evaluation.arguments import EvaluationArguments, Measure
+from export.evaluation.augmentation import Augmentation
 from export.evaluation.fidelity import Fidelity
 from export.evaluation.figures import Spread
+from export.evaluation.manifold import Manifold
+from export.evaluation.neighbours import Neighbours
 from export.evaluation.reading import Reading
 from export.evaluation.score import Score
+from export.evaluation.temperature import Temperatures
 from service.contract.card import ImageShape
 from service.contract.value import Value
 
@@ -46,6 +50,10 @@ class Report(Value):
     reference: Reading | None = None
     fidelity: Fidelity | None = None
     score: Score | None = None
+    augmentation: Augmentation | None = None
+    manifold: Manifold | None = None
+    neighbours: Neighbours | None = None
+    temperature: Temperatures | None = None
     left_out: dict[Measure, str]
 
     def headlines(self) -> dict[str, object]:

@@ -38,7 +38,7 @@ def classification_accuracy_score(bench: Bench) -> Score:
 
 
 def _taught_by_samples(bench: Bench, seed: int, advance: Advance) -> Reading:
-    drawn = draw_set(bench.decoder, like(bench.data.train.labels, bench.decoder), seed=seed)
+    drawn = draw_set(bench.decoder, like(bench.data.train, bench.decoder), seed=seed)
     test = bench.data.test
     found = bench.lessons.readings(drawn, bench.lesson(seed), test.images, advance)
     return reading_of(found, test.labels, bench.data.labels)
