@@ -1,0 +1,92 @@
+"""What fewer bits give and take: bytes, speed and pixels of each variant, measured in turns."""
+
+import time
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from export.variants import variant
+from service.contract.card import DecoderCard, Precision
+from service.contract.shard import BLOCK
+from service.contract.value import sha256_hex
+from workers.decoder import Decoder, Images
+from workers.latents import draw_latents
+
+SEED = 0
+
+#: The best of several rounds: neighbours on the machine make a round slower, never faster.
+ROUNDS = 7
+
+
+@dataclass(frozen=True)
+class PrecisionFigures:
+    """One variant against fp32: differences in grey levels over a block of every label; one thread."""
+
+    precision: Precision
+    size_bytes: int
+    images_per_s: float
+    speed_to_fp32: float
+    largest_difference_levels: int
+    mean_difference_levels: float
+
+    def for_card(self) -> dict[str, int | float]:
+        """What of this holds on every machine."""
+        return {
+            "largest_difference_levels": self.largest_difference_levels,
+            "mean_difference_levels": float(f"{self.mean_difference_levels:.3g}"),
+        }
+
+
+def in_precision(
+    decoder: bytes, card: DecoderCard, precision: Precision
+) -> tuple[bytes, DecoderCard]:
+    """A decoder of fp32 and its card in another precision. Raises ExportFailed."""
+    converted = variant(decoder, precision)
+    facts = {"digest": sha256_hex(converted), "size_bytes": len(converted)}
+    return converted, card.model_copy(update=facts | {"precision": precision})
+
+
+def precision_report(
+    decoder: bytes, card: DecoderCard, *, rounds: int = ROUNDS
+) -> tuple[PrecisionFigures, ...]:
+    """Figures of fp32, fp16 and int8, in this order. `decoder` is in fp32. Raises ExportFailed."""
+    files = [in_precision(decoder, card, precision) for precision in get_args(Precision)]
+    decoders = [Decoder(file, told) for file, told in files]
+    # Variants take turns, so that a slow moment of the machine does not fall on one of them.
+    times = [[_seconds(decoder) for decoder in decoders] for _ in range(rounds)]
+    fastest = [min(of_one) for of_one in zip(*times, strict=True)]
+    reference = _images(decoders[0])
+    return tuple(
+        _figures(decoder, best, fastest[0], reference)
+        for decoder, best in zip(decoders, fastest, strict=True)
+    )
+
+
+def _figures(
+    decoder: Decoder, best: float, best_fp32: float, reference: Images
+) -> PrecisionFigures:
+    apart = np.abs(_images(decoder).astype(np.int16) - reference.astype(np.int16))
+    return PrecisionFigures(
+        precision=decoder.card.precision,
+        size_bytes=decoder.card.size_bytes,
+        images_per_s=BLOCK / best,
+        speed_to_fp32=best_fp32 / best,
+        largest_difference_levels=int(apart.max()),
+        mean_difference_levels=float(apart.mean()),
+    )
+
+
+def _images(decoder: Decoder) -> Images:
+    """uint8 [labels * BLOCK, H, W, C]."""
+    latents = draw_latents(SEED, 0, BLOCK, decoder.card.latent_dim)
+    labels = decoder.card.labels or (None,)
+    return np.concatenate([decoder.decode(latents, label) for label in labels])
+
+
+def _seconds(decoder: Decoder) -> float:
+    latents = draw_latents(SEED, 0, BLOCK, decoder.card.latent_dim)
+    label = decoder.card.labels[0] if decoder.card.labels else None
+    begun = time.perf_counter()
+    decoder.decode(latents, label)
+    return time.perf_counter() - begun
