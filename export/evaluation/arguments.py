@@ -40,7 +40,8 @@ class EvaluationArguments(Value):
     least_steps: int = Field(default=600, ge=1)
     most_steps: int | None = Field(default=None, ge=1)
     likelihood_samples: int = Field(default=5000, ge=1)
-    likelihood_rows: int | None = Field(default=None, ge=1)
+    likelihood_rows: int | None = Field(default=None, ge=2)
+    marginal: bool = False
 
     def evaluation_seeds(self) -> tuple[int, ...]:
         return tuple(range(self.seed, self.seed + self.seeds))

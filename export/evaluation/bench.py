@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from export.checkpoint import Checkpoint
+from export.arguments import TrainingArguments
+from export.checkpoint import Checkpoint, CheckpointFacts
+from export.cvae import CVAE
 from export.data import DataSet, Split
 from export.evaluation.arguments import EvaluationArguments
 from export.evaluation.classifier import Classifier, Lesson, read, steps_for
@@ -14,6 +16,7 @@ from export.evaluation.feature_space import (
 )
 from export.evaluation.lessons import Lessons
 from export.evaluation.reading import Reading, reading_of
+from export.evaluation.trained import model_behind
 from export.evaluation.watch import Watch
 from service.contract.errors import DataSetInvalid
 from workers.decoder import Decoder
@@ -74,9 +77,25 @@ class Bench:
             return classifier_space(self.classifier)
         return pixel_space(self.data.train.images)
 
-    def some(self, split: Split) -> Split:
-        """As many images as are compared, evenly spaced through the split."""
-        step = -(-len(split) // self.arguments.compared)
+    @property
+    def facts(self) -> CheckpointFacts:
+        """What the checkpoint says; only measures that need one ask."""
+        assert self.checkpoint is not None
+        return self.checkpoint.facts
+
+    @property
+    def trained_with(self) -> TrainingArguments:
+        return self.facts.arguments
+
+    @cached_property
+    def model(self) -> CVAE:
+        """Encoder and decoder of the checkpoint. Raises CheckpointInvalid for another decoder's."""
+        assert self.checkpoint is not None
+        return model_behind(self.decoder, self.checkpoint)
+
+    def some(self, split: Split, most: int | None) -> Split:
+        """At most so many images, evenly spaced through the split."""
+        step = -(-len(split) // (most or len(split)))
         return Split(split.images[::step], split.labels[::step])
 
 

@@ -13,7 +13,9 @@ from export.data import DataSet
 from export.evaluation.arguments import EvaluationArguments, Measure
 from export.evaluation.augmentation import naive_augmentation_score
 from export.evaluation.bench import Bench
+from export.evaluation.bound import bound_on_test, log_likelihood
 from export.evaluation.fidelity import label_fidelity
+from export.evaluation.learning_curve import learning_curve
 from export.evaluation.lessons import Lessons
 from export.evaluation.manifold import manifold
 from export.evaluation.neighbours import nearest_training_neighbours
@@ -33,6 +35,9 @@ _FIGURES: Mapping[Measure, Callable[[Bench], Value]] = {
     Measure.MANIFOLD: manifold,
     Measure.NEIGHBOURS: nearest_training_neighbours,
     Measure.TEMPERATURE: fidelity_by_temperature,
+    Measure.BOUND: bound_on_test,
+    Measure.LIKELIHOOD: log_likelihood,
+    Measure.CURVE: learning_curve,
 }
 _NEED_LABELS = {Measure.FIDELITY, Measure.SCORE, Measure.AUGMENTATION, Measure.TEMPERATURE}
 _NEED_CHECKPOINT = {Measure.BOUND, Measure.LIKELIHOOD, Measure.CURVE}
@@ -55,6 +60,9 @@ def evaluate(
     threads = threads or torch.get_num_threads()
     lessons = Lessons(data.shape, len(data.labels), kept)
     bench = Bench(decoder, data, arguments, lessons, watch or Watch(), threads, checkpoint)
+    if checkpoint:
+        # Another decoder's checkpoint is told before minutes of work.
+        _ = bench.model
     left_out = {measure: why for measure in Measure if (why := _why_not(measure, bench))}
     with repeatable(arguments.seed, threads):
         found = {

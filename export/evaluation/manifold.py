@@ -33,7 +33,7 @@ def manifold(bench: Bench) -> Manifold:
     """
     space, seeds = bench.space, bench.arguments.evaluation_seeds()
     with bench.watch.measuring("precision, recall, density, coverage", len(seeds) + 1) as advance:
-        test = bench.some(bench.data.test)
+        test = bench.some(bench.data.test, bench.arguments.compared)
         real = space.of(test.images)
         found = []
         for seed in seeds:

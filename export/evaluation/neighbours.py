@@ -69,7 +69,7 @@ def nearest_training_neighbours(bench: Bench) -> Neighbours:
 
     The search through the whole training split is exact.
     """
-    test, seed = bench.some(bench.data.test), bench.arguments.seed
+    test, seed = bench.some(bench.data.test, bench.arguments.compared), bench.arguments.seed
     drawn = draw_set(bench.decoder, like(test, bench.decoder), seed=seed).images
     named: list[tuple[str, Callable[[Images], Vectors]]] = [
         ("pixels", lambda images: images),

@@ -4,8 +4,10 @@ from typing import Literal
 
 from export.evaluation.arguments import EvaluationArguments, Measure
 from export.evaluation.augmentation import Augmentation
+from export.evaluation.bound import BoundOnTest, Likelihood
 from export.evaluation.fidelity import Fidelity
 from export.evaluation.figures import Spread
+from export.evaluation.learning_curve import LearningCurve
 from export.evaluation.manifold import Manifold
 from export.evaluation.neighbours import Neighbours
 from export.evaluation.reading import Reading
@@ -54,6 +56,9 @@ class Report(Value):
     manifold: Manifold | None = None
     neighbours: Neighbours | None = None
     temperature: Temperatures | None = None
+    bound: BoundOnTest | None = None
+    likelihood: Likelihood | None = None
+    curve: LearningCurve | None = None
     left_out: dict[Measure, str]
 
     def headlines(self) -> dict[str, object]:
@@ -65,6 +70,15 @@ class Report(Value):
             found["label_fidelity"] = _pair(self.fidelity.fidelity)
         if self.score:
             found["classification_accuracy_score"] = _pair(self.score.score)
+        if self.manifold:
+            found["coverage"] = _pair(self.manifold.coverage)
+        if self.likelihood:
+            given = "" if self.likelihood.marginal else "_given_label"
+            found[f"nll{given}_nats"] = {
+                "mean": self.likelihood.nll,
+                "standard_error": self.likelihood.standard_error,
+                "samples": self.likelihood.samples,
+            }
         return found
 
 

@@ -51,8 +51,14 @@ def evaluate(
     ] = None,
     rows: Annotated[
         int | None,
-        typer.Option(min=1, help="Test images for the log-likelihood.  \\[all]"),
+        typer.Option(min=2, help="Test images for the log-likelihood.  \\[all]"),
     ] = None,
+    marginal: Annotated[
+        bool,
+        typer.Option(
+            "--marginal", help="Log-likelihood of the image alone, summed over labels: longer."
+        ),
+    ] = False,
     only: Annotated[
         list[Measure] | None, typer.Option(help="Take this measure alone; may be repeated.")
     ] = None,
@@ -84,6 +90,7 @@ def evaluate(
         "seeds": seeds,
         "likelihood_samples": samples,
         "likelihood_rows": rows,
+        "marginal": marginal,
         "measures": _measures(only, skip),
     }
     arguments = _arguments(given, quick=quick)
