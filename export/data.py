@@ -55,12 +55,12 @@ def data_set(
 
     Raises DataSetInvalid.
     """
-    shape = _shape(train.images)
+    shape = _shape(name, train.images)
     for words, split in (("test", test), ("validation", validation)):
-        if split is not None and _shape(split.images) != shape:
+        if split is not None and _shape(name, split.images) != shape:
             sizes = f"{train.images.shape[1:]}, {words} images {split.images.shape[1:]}"
             raise DataSetInvalid(f"{name}: train images are {sizes}")
-    learned, held_out = _hold_out(train) if validation is None else (train, validation)
+    learned, held_out = _hold_out(name, train) if validation is None else (train, validation)
     return DataSet(name, labels, shape, learned, held_out, test, files)
 
 
@@ -73,22 +73,24 @@ def unconditional(data: DataSet) -> DataSet:
     return replace(data, labels=(), train=train, validation=validation, test=test)
 
 
-def _shape(images: Bytes) -> ImageShape:
+def _shape(name: str, images: Bytes) -> ImageShape:
     _, height, width, channels = images.shape
     try:
         return ImageShape(height=height, width=width, channels=channels)
     except ValidationError as error:
         found = f"{height} x {width} pixels" if channels in (1, 3) else f"{channels} channels"
         raise DataSetInvalid(
-            f"images of {found}; at most 1024 x 1024 are trained on, of 1 channel (grey) or 3 (RGB)"
+            f"{name}: images of {found}; at most 1024 x 1024 are trained on, of 1 channel (grey) or 3 (RGB)"
         ) from error
 
 
-def _hold_out(split: Split) -> tuple[Split, Split]:
+def _hold_out(name: str, split: Split) -> tuple[Split, Split]:
     """The last of the file where they show every label (as MNIST's do), else some of each label."""
     kept = len(split) - max(1, len(split) // HOLD_OUT)
     if kept < 1:
-        raise DataSetInvalid("one training image is too few: one is held out for validation")
+        raise DataSetInvalid(
+            f"{name}: one training image is too few: one is held out for validation"
+        )
     if not _same_labels(split.labels[:kept], split.labels[kept:]):
         learned, held_out = hold_out(row_keys(len(split)), split.labels, one_in=HOLD_OUT)
         if len(held_out):

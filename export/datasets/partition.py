@@ -19,23 +19,40 @@ TEST = 7
 
 @dataclass(frozen=True)
 class Partition:
-    """Row numbers of a source's splits; together every row once, each split in a mixed order."""
+    """Row numbers of three splits; together every row once, each split in a mixed order."""
 
     train: Rows
     validation: Rows
     test: Rows
 
 
-def three_splits(keys: Sequence[str], labels: Rows) -> Partition:
-    """Rows for training, validation and test. Raises DataSetInvalid where there are too few."""
+def three_splits(source: str, keys: Sequence[str], labels: Rows) -> Partition:
+    """Rows of a source that has no splits of its own. Raises DataSetInvalid: too few images."""
     rest, test = hold_out(keys, labels, one_in=TEST)
-    learned, held_out = hold_out([keys[row] for row in rest], labels[rest], one_in=HOLD_OUT)
-    if not (len(test) and len(held_out)):
-        raise DataSetInvalid(
-            f"{len(keys)} images are too few for three splits: a label needs three images, or a "
-            "test split of its own"
-        )
+    if not len(test):
+        raise _too_few(source, keys)
+    learned, held_out = two_splits(source, [keys[row] for row in rest], labels[rest])
     return Partition(rest[learned], rest[held_out], test)
+
+
+def two_splits(source: str, keys: Sequence[str], labels: Rows) -> tuple[Rows, Rows]:
+    """Rows for training and validation. Raises DataSetInvalid: too few images."""
+    learned, held_out = hold_out(keys, labels, one_in=HOLD_OUT)
+    if not len(held_out):
+        raise _too_few(source, keys)
+    return learned, held_out
+
+
+def _too_few(source: str, keys: Sequence[str]) -> DataSetInvalid:
+    return DataSetInvalid(
+        f"{source}: {len(keys)} images are too few to hold some out; a label needs at least two, "
+        "three where there is no test split"
+    )
+
+
+def mixed(keys: Sequence[str]) -> Rows:
+    """All rows in the order of the sha256 of their keys, in which no numbering shows."""
+    return np.array(sorted(range(len(keys)), key=lambda row: _digest(keys[row])), np.int64)
 
 
 def hold_out(keys: Sequence[str], labels: Rows, *, one_in: int) -> tuple[Rows, Rows]:
@@ -44,7 +61,7 @@ def hold_out(keys: Sequence[str], labels: Rows, *, one_in: int) -> tuple[Rows, R
     Rows are ordered by the sha256 of their key (a file's name, an array's row number), so that
     neither an order by label nor a numbering shows, and the same source always splits the same way.
     """
-    order = np.array(sorted(range(len(keys)), key=lambda row: _digest(keys[row])), np.int64)
+    order = mixed(keys)
     ranked = labels[order]
     held_out = np.zeros(len(order), bool)
     for label in np.unique(ranked):
