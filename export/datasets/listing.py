@@ -40,21 +40,21 @@ def list_pictures(root: Path) -> Listing:
     Raises DataSetInvalid: which folder, and how it should look.
     """
     skipped: list[Path] = []
-    folders, pictures = _contents(root, skipped)
+    beside: list[Path] = []
+    folders, pictures = _contents(root, beside)
     names = {folder.name for folder in folders}
     if not {"train", "test"} <= names:
         _check_whole(folders, names)
         return Listing(tuple(_labelled(root, skipped)), None, None, tuple(skipped))
-    others = sorted(names - {"train", "test", *_VALIDATION}) or [file.name for file in pictures]
+    validation = next((name for name in _VALIDATION if name in names), None)
+    others = [path for path in folders + pictures if path.name not in ("train", "test", validation)]
     if others:
-        raise DataSetInvalid(f"{root} holds train and test, and beside them {others[0]}: move it")
-    validation = next((root / name for name in _VALIDATION if name in names), None)
-    train, test, held_out = (
-        tuple(_labelled(part, skipped)) if part else None
-        for part in (root / "train", root / "test", validation)
-    )
-    assert train is not None
-    return Listing(train, held_out, test, tuple(skipped))
+        raise DataSetInvalid(
+            f"{root} holds train and test, and beside them {others[0].name}: move it"
+        )
+    train, test = (tuple(_labelled(root / name, skipped)) for name in ("train", "test"))
+    held_out = tuple(_labelled(root / validation, skipped)) if validation else None
+    return Listing(train, held_out, test, tuple(beside + skipped))
 
 
 def _check_whole(folders: list[Path], names: set[str]) -> None:

@@ -29,9 +29,9 @@ class Partition:
 def three_splits(source: str, keys: Sequence[str], labels: Rows) -> Partition:
     """Rows of a source that has no splits of its own. Raises DataSetInvalid: too few images."""
     rest, test = hold_out(keys, labels, one_in=TEST)
-    if not len(test):
+    learned, held_out = hold_out([keys[row] for row in rest], labels[rest], one_in=HOLD_OUT)
+    if not (len(test) and len(held_out)):
         raise _too_few(source, keys)
-    learned, held_out = two_splits(source, [keys[row] for row in rest], labels[rest])
     return Partition(rest[learned], rest[held_out], test)
 
 
