@@ -10,7 +10,7 @@ import pytest
 
 from export.datasets.partition import HOLD_OUT
 from export.idx import read_idx
-from export.sources import digits, idx_folder, open_data
+from export.sources import digits, idx_folder
 from service.contract.errors import DataSetInvalid
 from service.contract.value import sha256_hex
 from tests.fixtures.idx import idx_bytes, idx_files, labels_of, random_images, write_idx_folder
@@ -145,9 +145,3 @@ def test_digits_need_no_network_and_use_the_whole_grey_scale() -> None:
     assert data.train.images.min() == 0
     assert data.labels == tuple("0123456789")
     assert data.train.images.shape[1:] == (8, 8, 1)
-
-
-def test_a_path_is_opened_as_a_folder(tmp_path: Path) -> None:
-    """`--data` takes a path where it is neither `digits` nor `mnist`."""
-    assert open_data("digits", cache=tmp_path).name == "digits"
-    assert open_data(str(write_idx_folder(tmp_path / "own")), cache=tmp_path).name == "own"
