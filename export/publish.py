@@ -16,14 +16,15 @@ from workers.decoder import Decoder
 ONNX_FILE, CARD_FILE = "decoder.onnx", "card.json"
 
 #: What readers are told and nothing is computed from; the rest of a card decides pixels.
-_FOR_READERS = {"description", "training", "quality"}
+_FOR_READERS = {"description", "precision", "training", "quality"}
 
 
 def publish(storage: Storage, onnx: bytes, card: DecoderCard, *, promote: bool = True) -> None:
     """Store a decoder under its digest and, with `promote`, make it the one its name means.
 
-    Raises DecoderRefused when the file does not keep its card, or when the digest is stored with a
-    card that would draw other images.
+    Published again, a digest gets the card's new words for its readers: jobs and recipes pin the
+    digest, and nothing is computed from those. Raises DecoderRefused when the file does not keep its
+    card, or when the digest is stored with a card that would draw other images.
     """
     Decoder(onnx, card)
     _store_onnx(storage, onnx, card)
@@ -70,10 +71,23 @@ def _store_onnx(storage: Storage, onnx: bytes, card: DecoderCard) -> None:
 
 def _store_card(storage: Storage, card: DecoderCard) -> None:
     key = layout.decoder_card(card.name, card.digest)
-    stored = _parse_card(create_or_keep(storage, key, card.to_json()), key)
-    if stored.model_dump(exclude=_FOR_READERS) != card.model_dump(exclude=_FOR_READERS):
+    text = card.to_json()
+    stored = create_or_keep(storage, key, text)
+    if stored == text:
+        return
+    _check_same_images(stored, card, key)
+    storage.put(key, text)
+
+
+def _check_same_images(stored: bytes, card: DecoderCard, key: str) -> None:
+    try:
+        before = DecoderCard.model_validate_json(stored)
+    except ValidationError:
+        # A damaged card says nothing that could be contradicted; no job could be drawn by it.
+        return
+    if before.model_dump(exclude=_FOR_READERS) != card.model_dump(exclude=_FOR_READERS):
         raise DecoderRefused(
-            f"{key} says other labels, shapes or batch; a digest keeps its first card"
+            f"{key} says other labels, shapes or batch; a digest keeps its first ones"
         )
 
 

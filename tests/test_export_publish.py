@@ -27,6 +27,10 @@ def current(storage: FolderStorage, name: str = "tiny") -> str:
     return digest
 
 
+def stored_card(storage: FolderStorage, card: DecoderCard) -> DecoderCard:
+    return DecoderCard.model_validate_json(storage.get(layout.decoder_card(card.name, card.digest)))
+
+
 def write(folder: Path, onnx: bytes, card: bytes) -> Path:
     folder.mkdir(exist_ok=True)
     (folder / "decoder.onnx").write_bytes(onnx)
@@ -84,11 +88,28 @@ def test_a_digest_keeps_the_labels_it_was_published_with(storage: FolderStorage)
     onnx, card = tiny_decoder()
     publish(storage, onnx, card)
     swapped = tiny_card(onnx, labels=tuple("1023456789"))
-    with pytest.raises(DecoderRefused, match="a digest keeps its first card"):
+    with pytest.raises(DecoderRefused, match="a digest keeps its first ones"):
         publish(storage, onnx, swapped)
-    retold = card.model_copy(update={"description": "the same decoder, told better"})
+    assert stored_card(storage, card) == card
+
+
+def test_publishing_again_tells_readers_the_new_words(storage: FolderStorage) -> None:
+    """Measured later, the figures reach everybody who asks for the card; the digest stays."""
+    onnx, card = tiny_decoder()
+    publish(storage, onnx, card)
+    words = {"description": "told better", "quality": {"fidelity": 0.98}, "training": {"epochs": 3}}
+    retold = card.model_copy(update=words | {"precision": "int8"})
     publish(storage, onnx, retold)
+    assert stored_card(storage, card) == retold
     assert current(storage) == card.digest
+
+
+def test_damaged_stored_card_is_mended_by_publishing_again(storage: FolderStorage) -> None:
+    """A card that nobody can read is replaced by the one that comes with the same bytes."""
+    onnx, card = tiny_decoder()
+    storage.put(layout.decoder_card("tiny", card.digest), b"{")
+    publish(storage, onnx, card)
+    assert stored_card(storage, card) == card
 
 
 REFUSED = {

@@ -20,6 +20,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
 
 Images = npt.NDArray[np.uint8]
+LabelIds = npt.NDArray[np.int64]
 
 #: Of ONNX Runtime's session options (onnxruntime_session_options_config_keys.h).
 _EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -55,13 +56,23 @@ class Decoder:
             images[start : start + len(rows)] = self._run(_padded(rows, batch), label)[: len(rows)]
         return images
 
-    def _run(self, latents: Latents, label: str | None) -> Images:
+    def draw(self, latents: Latents, label_ids: LabelIds) -> Images:
+        """One forward pass: float32 [batch, latent_dim] and int64 [batch] -> uint8 [batch, H, W, C].
+
+        An unconditional decoder takes no notice of the ids.
+        """
         inputs: dict[str, Any] = {LATENT_INPUT: latents}
         if self.card.labels:
-            assert label is not None
-            inputs[LABEL_INPUT] = np.full(self.card.batch_size, self.card.label_id(label), np.int64)
+            inputs[LABEL_INPUT] = label_ids
         (images,) = self._session.run([IMAGE_OUTPUT], inputs)
         return images  # type: ignore[no-any-return]
+
+    def _run(self, latents: Latents, label: str | None) -> Images:
+        label_id = 0
+        if self.card.labels:
+            assert label is not None
+            label_id = self.card.label_id(label)
+        return self.draw(latents, np.full(self.card.batch_size, label_id, np.int64))
 
     def _check_image(self) -> None:
         # Also the warm-up: the first run allocates and tunes.

@@ -1,0 +1,44 @@
+"""What a file may cost while it is checked: bytes, seconds and memory."""
+
+import resource
+import signal
+
+from pydantic import Field
+
+from service.contract.value import Value
+
+#: Protobuf reads no message beyond this (protobuf.dev/programming-guides/proto-limits).
+LARGEST_ONNX_BYTES = 2**31 - 1
+
+#: Ten times the largest decoder of images up to 1024x1024 that we know of; workers hold it in memory.
+DEFAULT_SIZE_BYTES = 256 * 2**20
+
+#: Libraries, threads and images; and how often the file lies in memory: as bytes, as message, as
+#: copies of ONNX and ONNX Runtime, packed for its kernels, in three sessions.
+_MEMORY_BYTES, _COPIES = 4 * 2**30, 12
+
+#: Exit code of a process that was refused memory in Python.
+OUT_OF_MEMORY = 12
+
+
+class Limits(Value):
+    """Where checking ends. `time_s` is wall-clock time for all checks together."""
+
+    size_bytes: int = Field(default=DEFAULT_SIZE_BYTES, ge=1, le=LARGEST_ONNX_BYTES)
+    time_s: int = Field(default=300, ge=1)
+
+    def memory_bytes(self, file_bytes: int) -> int:
+        """Address space for checking a file of this size."""
+        return _MEMORY_BYTES + _COPIES * file_bytes
+
+    def bind_this_process(self, file_bytes: int) -> None:
+        """Let the kernel end this process at its time, and refuse memory beyond its share.
+
+        The alarm needs nobody to watch it: a hang inside a library ends, even when the parent has
+        gone. macOS takes note of the memory limit and does not keep it.
+        """
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(self.time_s)
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        resource.setrlimit(resource.RLIMIT_AS, (self.memory_bytes(file_bytes), hard))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
