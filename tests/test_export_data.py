@@ -74,6 +74,16 @@ BROKEN: dict[str, tuple[str, Callable[[bytes], bytes], str]] = {
     "inside_header": (IMAGES, lambda raw: raw[:9], "ends inside its header"),
     "empty": (IMAGES, lambda _: b"", "begins with 0x,"),
     "too_long": (LABELS, lambda raw: raw + b"\x00", "is not what its header says"),
+    "more_than_told": (
+        IMAGES,
+        lambda raw: raw + bytes(1 << 20),
+        "sizes [48, 6, 6] ask for 1728 bytes, found more",
+    ),
+    "told_too_much": (
+        IMAGES,
+        lambda raw: raw[:4] + b"\x7f\xff\xff\xff" * 3 + raw[16:],
+        f"bytes; at most {4 << 30}",
+    ),
     "no_images": (IMAGES, lambda _: idx_bytes(random_images(0)), "is not what its header says"),
     "negative_size": (LABELS, lambda raw: raw[:4] + b"\xff" * 4 + raw[8:], "not what its header"),
     "fewer_labels": (LABELS, lambda _: idx_bytes(labels_of(47)), "48 train images but 47 labels"),

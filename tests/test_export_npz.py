@@ -137,7 +137,7 @@ BROKEN: dict[str, tuple[dict[str, object], str]] = {
     "no_images": ({"labels": LABELS}, "has no array `images`; it has labels"),
     "unknown_array": (
         {"images": IMAGES, "lables": LABELS},
-        "holds lables.npy; an NPZ data set holds only images, labels",
+        "holds 'lables.npy'; an NPZ data set holds only images, labels",
     ),
     "floats": (
         {"images": IMAGES / 255},
@@ -256,7 +256,7 @@ def test_files_that_are_no_npz_are_refused(tmp_path: Path) -> None:
     assert "is no NPZ file, or a broken one" in refused(path)
     path.write_bytes(whole[:2000] + bytes(100) + whole[2100:])
     assert "is no NPZ file, or a broken one: Bad CRC-32" in refused(path)
-    assert "holds 3/000.png; an NPZ" in refused(zipped(path, {"3/000.png": b""}))
+    assert "holds '3/000.png'; an NPZ" in refused(zipped(path, {"3/000.png": b""}))
     assert "cannot be read: " in refused(zipped(path, {"images.npy": b"no magic"}))
 
 

@@ -48,7 +48,7 @@ def _check(archive: zipfile.ZipFile, path: Path, known: Sequence[str]) -> None:
         name = member.filename.removesuffix(".npy")
         if name not in known or name == member.filename:
             raise DataSetInvalid(
-                f"{path} holds {member.filename}; an NPZ data set holds only {', '.join(known)}"
+                f"{path} holds {member.filename!r}; an NPZ data set holds only {', '.join(known)}"
             )
         header = _header(archive, member, f"{path}: `{name}`")
         if header.member_bytes != member.file_size:
