@@ -93,6 +93,7 @@ AREAS = {
             "httpx",
             "rich",
             "PIL",
+            "jinja2",
         },
     ),
     "export.publish": Area({CONTRACT, "service.adapters.storage", "workers.decoder"}, {"pydantic"}),

@@ -1,6 +1,7 @@
 """From a decoder and data to a report: every measure that was asked for and can be taken."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from export.evaluation.augmentation import naive_augmentation_score
 from export.evaluation.bench import Bench
 from export.evaluation.bound import bound_on_test, log_likelihood
 from export.evaluation.fidelity import label_fidelity
+from export.evaluation.galleries import Gallery, closest_pairs, galleries
 from export.evaluation.learning_curve import learning_curve
 from export.evaluation.lessons import Lessons
 from export.evaluation.manifold import manifold
@@ -43,6 +45,14 @@ _NEED_LABELS = {Measure.FIDELITY, Measure.SCORE, Measure.AUGMENTATION, Measure.T
 _NEED_CHECKPOINT = {Measure.BOUND, Measure.LIKELIHOOD, Measure.CURVE}
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures, and the pictures that stand beside them on the page."""
+
+    report: Report
+    galleries: tuple[Gallery, ...]
+
+
 def evaluate(
     decoder: Decoder,
     data: DataSet,
@@ -52,8 +62,8 @@ def evaluate(
     kept: Path | None = None,
     watch: Watch | None = None,
     threads: int | None = None,
-) -> Report:
-    """Take every measure. Same arguments, versions and threads: same report.
+) -> Evaluation:
+    """Take every measure. Same arguments, versions and threads: same report and pictures.
 
     Trained classifiers are kept in the folder `kept`. Raises DataSetInvalid.
     """
@@ -70,7 +80,7 @@ def evaluate(
             for measure, take in _FIGURES.items()
             if measure not in left_out
         }
-        return Report.model_validate(
+        report = Report.model_validate(
             {
                 "decoder": _judged(decoder.card),
                 "data": _judged_by(data),
@@ -81,6 +91,14 @@ def evaluate(
                 **found,
             }
         )
+        return Evaluation(report, _pictures(bench, report))
+
+
+def _pictures(bench: Bench, report: Report) -> tuple[Gallery, ...]:
+    if Measure.PICTURES in report.left_out:
+        return ()
+    pairs = (closest_pairs(bench, report.neighbours),) if report.neighbours else ()
+    return (*galleries(bench), *pairs)
 
 
 def _why_not(measure: Measure, bench: Bench) -> str | None:
@@ -99,6 +117,7 @@ def _rests_on(threads: int) -> dict[str, str | int]:
         "torch": torch.__version__,
         "onnxruntime": onnxruntime.__version__,
         "numpy": np.__version__,
+        "pillow": version("pillow"),
         "threads": threads,
     }
 

@@ -12,6 +12,7 @@ from export.evaluation.arguments import QUICK, EvaluationArguments, Measure
 from service.contract.settings import default_data_dir
 
 if TYPE_CHECKING:
+    from export.evaluation.evaluate import Evaluation
     from export.evaluation.report import Report
 
 DEFAULTS = EvaluationArguments()
@@ -96,11 +97,11 @@ def evaluate(
     arguments = _arguments(given, quick=quick)
     _check_writable(to / "report.json")
     begun = time.monotonic()
-    report = _evaluate(decoder, data, checkpoint, arguments, threads)
-    _write(report, to)
+    found = _evaluate(decoder, data, checkpoint, arguments, threads)
+    _write(found, to)
     if card:
-        _tell_card(decoder, report)
-    _print(report, to, time.monotonic() - begun)
+        _tell_card(decoder, found.report)
+    _print(found.report, to, time.monotonic() - begun)
 
 
 def _measures(only: list[Measure] | None, skip: list[Measure] | None) -> tuple[Measure, ...]:
@@ -132,7 +133,7 @@ def _evaluate(
     checkpoint: Path | None,
     arguments: EvaluationArguments,
     threads: int | None,
-) -> "Report":
+) -> "Evaluation":
     from rich.console import Console
 
     from export.checkpoint import load_checkpoint
@@ -157,10 +158,14 @@ def _evaluate(
         )
 
 
-def _write(report: "Report", folder: Path) -> None:
+def _write(found: "Evaluation", folder: Path) -> None:
+    from export.evaluation.page import page
     from export.files import write_whole
 
-    write_whole(folder / "report.json", report.to_json())
+    # Both are made before either is written: no page stands beside another run's figures.
+    html, figures = page(found.report, found.galleries).encode(), found.report.to_json()
+    write_whole(folder / "report.json", figures)
+    write_whole(folder / "report.html", html)
 
 
 def _tell_card(decoder: str, report: "Report") -> None:
@@ -177,4 +182,4 @@ def _tell_card(decoder: str, report: "Report") -> None:
 def _print(report: "Report", folder: Path, took_s: float) -> None:
     for name, figure in report.headlines().items():
         print(f"{name.replace('_', ' ')}: {figure}")
-    print(f"{folder / 'report.json'} after {took_s:.0f} s")
+    print(f"{folder / 'report.html'} after {took_s:.0f} s")
