@@ -6,7 +6,7 @@ from export.arguments import TrainingArguments
 from export.cvae import CVAE
 from export.likelihood import Bernoulli, DiscretisedLogistic
 from export.networks.convolutional import ConvolutionalDecoder, ConvolutionalEncoder
-from export.networks.dense import DenseDecoder, DenseEncoder
+from export.networks.dense import DenseDecoder, DenseEncoder, SkipDecoder
 from export.networks.prior import FlowPrior, StandardPrior
 from service.contract.card import ImageShape
 
@@ -34,7 +34,8 @@ def _encoder(arguments: TrainingArguments, shape: ImageShape, labels: int) -> nn
 def _decoder(arguments: TrainingArguments, shape: ImageShape, labels: int) -> nn.Module:
     latent_dim, hidden = arguments.latent_dim, arguments.hidden
     if arguments.decoder == "dense":
-        return DenseDecoder(shape.size_bytes, labels, latent_dim, hidden)
+        dense = SkipDecoder if arguments.skip else DenseDecoder
+        return dense(shape.size_bytes, labels, latent_dim, hidden)
     return ConvolutionalDecoder(shape, labels, latent_dim, arguments.channels, hidden)
 
 

@@ -12,6 +12,7 @@ class TrainingArguments(Value):
 
     `couplings` is the depth of the learned prior p(z|c); 0 is N(0, I). `hidden` are the units of
     the decoder's layers, `encoder_hidden` those of the encoder, which is never served.
+    `skip` shows the latent to every layer of a dense decoder, not to the first alone.
     `channels` are those of the smallest feature map of a convolutional half.
     `binarise` redraws every pixel as 0 or 1 by its grey level, each time it is seen.
     `importance_samples` above 1 trains on the importance-weighted bound.
@@ -21,6 +22,7 @@ class TrainingArguments(Value):
 
     encoder: Literal["dense", "convolutional"] = "dense"
     decoder: Literal["dense", "convolutional"] = "dense"
+    skip: bool = False
     conditional: bool = True
     latent_dim: int = Field(default=20, ge=1, le=4096)
     hidden: int = Field(default=512, ge=1, le=65536)

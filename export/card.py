@@ -3,13 +3,19 @@
 from pydantic import ValidationError
 
 from export.checkpoint import Checkpoint
-from service.contract.card import DecoderCard
+from service.contract.card import DecoderCard, Precision
 from service.contract.errors import ExportFailed
 from service.contract.value import sha256_hex
 
 
 def card_of(
-    checkpoint: Checkpoint, onnx: bytes, *, name: str, batch_size: int, description: str = ""
+    checkpoint: Checkpoint,
+    onnx: bytes,
+    *,
+    name: str,
+    batch_size: int,
+    precision: Precision = "fp32",
+    description: str = "",
 ) -> DecoderCard:
     """What is known of these bytes before they are verified. Raises ExportFailed for a bad name."""
     facts = checkpoint.facts
@@ -22,6 +28,7 @@ def card_of(
             labels=facts.labels,
             image=facts.image,
             batch_size=batch_size,
+            precision=precision,
             description=description,
             training={
                 "data": {"name": facts.data, "sha256": facts.files},

@@ -8,25 +8,41 @@ from export.checkpoint import Checkpoint
 from export.files import write_whole
 from export.publish import CARD_FILE, ONNX_FILE
 from export.to_onnx import to_onnx
-from export.verify import verify
-from service.contract.card import DecoderCard
+from export.variants import variant
+from export.verify import agreement, verify
+from service.contract.card import DecoderCard, Precision
 
 
 def export_decoder(
-    checkpoint: Checkpoint, *, name: str, batch_size: int | None = None, description: str = ""
+    checkpoint: Checkpoint,
+    *,
+    name: str,
+    batch_size: int | None = None,
+    precision: Precision = "fp32",
+    description: str = "",
 ) -> tuple[bytes, DecoderCard]:
     """`(decoder.onnx, card)`, proven to draw what the checkpoint draws. No `batch_size`: measured.
+
+    In fewer bits the pixels may differ; how far, the card says.
 
     Raises CheckpointInvalid, DecoderRefused, or ExportFailed when ONNX and PyTorch disagree.
     """
     # A bad name or batch size is told before seconds of work.
     card_of(checkpoint, b"-", name=name, batch_size=batch_size or 1)
     batch_size = batch_size or measured_batch_size(checkpoint)
-    onnx = to_onnx(checkpoint, batch_size=batch_size)
-    card = card_of(checkpoint, onnx, name=name, batch_size=batch_size, description=description)
-    agreement = verify(checkpoint, onnx, card)
-    proven = card.quality | {"onnx_against_torch": agreement.for_card()}
-    return onnx, card.model_copy(update={"quality": proven})
+    whole = to_onnx(checkpoint, batch_size=batch_size)
+    verify(checkpoint, whole, card_of(checkpoint, whole, name=name, batch_size=batch_size))
+    onnx = variant(whole, precision)
+    card = card_of(
+        checkpoint,
+        onnx,
+        name=name,
+        batch_size=batch_size,
+        precision=precision,
+        description=description,
+    )
+    proven = {"onnx_against_torch": agreement(checkpoint, onnx, card).for_card()}
+    return onnx, card.model_copy(update={"quality": card.quality | proven})
 
 
 def write_folder(folder: Path, onnx: bytes, card: DecoderCard) -> None:

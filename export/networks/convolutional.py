@@ -22,16 +22,14 @@ class ConvolutionalEncoder(nn.Module):
         super().__init__()
         self.shape, self.grid = shape, small_grid(shape)
         self.layers = nn.Sequential(
-            nn.Conv2d(shape.channels, channels // 2, 3, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels // 2, channels // 2, 4, stride=2, padding=1),
-            nn.ReLU(),
-            nn.Conv2d(channels // 2, channels, 4, stride=2, padding=1),
-            nn.ReLU(),
+            nn.Conv2d(shape.channels, channels // 2, 3, stride=2, padding=1),
+            nn.SiLU(),
+            nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1),
+            nn.SiLU(),
         )
         height, width = self.grid
         self.to_features = nn.Sequential(
-            nn.Linear(channels * height * width + labels, hidden), nn.ReLU()
+            nn.Linear(channels * height * width + labels, hidden), nn.SiLU()
         )
 
     def forward(self, x: Tensor, c: Tensor | None) -> Tensor:

@@ -1,5 +1,6 @@
-"""Dense encoder and decoder: two hidden layers each, as in the textbook."""
+"""Dense encoder and decoders: two hidden layers each, as in the textbook."""
 
+import torch
 from torch import Tensor, nn
 
 from export.networks.condition import beside
@@ -27,6 +28,28 @@ class DenseDecoder(nn.Module):
 
     def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
         logits: Tensor = self.to_logits(self.layers(beside(z, c)))
+        return logits
+
+
+class SkipDecoder(nn.Module):
+    """The dense decoder with z and c beside the input of every layer.
+
+    Dieng et al., "Avoiding Latent Variable Collapse with Generative Skip Models", 2019
+    (arXiv:1807.04863): the latent keeps a short way to the pixels.
+    """
+
+    def __init__(self, pixels: int, labels: int, latent_dim: int, hidden: int) -> None:
+        super().__init__()
+        seen = latent_dim + labels
+        self.first, self.second = nn.Linear(seen, hidden), nn.Linear(hidden + seen, hidden)
+        self.to_logits = nn.Linear(hidden + seen, pixels)
+
+    def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
+        """z [..., L], c [..., K] -> logits [..., D]."""
+        seen = beside(z, c)
+        hidden = torch.relu(self.first(seen))
+        hidden = torch.relu(self.second(torch.cat([hidden, seen], dim=-1)))
+        logits: Tensor = self.to_logits(torch.cat([hidden, seen], dim=-1))
         return logits
 
 

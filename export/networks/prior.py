@@ -40,8 +40,10 @@ class FlowPrior(nn.Module):
         # Of each label's Gaussian; one row where there are no labels.
         self.shift = nn.Parameter(torch.zeros(max(1, labels), latent_dim))
         self.log_scale = nn.Parameter(torch.zeros(max(1, labels), latent_dim))
+        half = latent_dim // 2
+        sizes = ((half, latent_dim - half), (latent_dim - half, half))
         self.couplings = nn.ModuleList(
-            Coupling(mask, labels, hidden) for mask in _masks(latent_dim, couplings)
+            Coupling(*sizes[layer % 2], labels, hidden) for layer in range(couplings)
         )
 
     def to_latent(self, eps: Tensor, c: Tensor | None) -> Tensor:
@@ -68,52 +70,39 @@ class FlowPrior(nn.Module):
 
 
 class Coupling(nn.Module):
-    """z -> z * exp(s) + t, where s and t move half of z and are computed from the other half."""
+    """(a, b) -> (b * exp(s) + t, a): s and t are computed from a, and the halves change places."""
 
-    mask: Tensor
-
-    def __init__(self, mask: Tensor, labels: int, hidden: int) -> None:
+    def __init__(self, kept: int, moved: int, labels: int, hidden: int) -> None:
+        """`kept` and `moved` are the sizes of a and b."""
         super().__init__()
-        latent_dim = len(mask)
-        # 1 where z is read and kept, 0 where it is moved.
-        self.register_buffer("mask", mask)
+        self.kept, self.moved = kept, moved
         self.layers = nn.Sequential(
-            nn.Linear(latent_dim + labels, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, hidden),
-            nn.ReLU(),
+            nn.Linear(kept + labels, hidden), nn.ReLU(), nn.Linear(hidden, hidden), nn.ReLU()
         )
-        self.to_moves = nn.Linear(hidden, 2 * latent_dim)
-        # The first epochs see N(0, I): each coupling begins as the identity.
+        self.to_moves = nn.Linear(hidden, 2 * moved)
+        # The first steps see N(0, I): each coupling begins as a change of places.
         nn.init.zeros_(self.to_moves.weight)
         nn.init.zeros_(self.to_moves.bias)
 
     def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
         """[..., L] -> [..., L]."""
-        log_scale, shift = self._moves(z, c)
-        return z * torch.exp(log_scale) + shift
+        kept, moved = torch.split(z, (self.kept, self.moved), dim=-1)
+        log_scale, shift = self._moves(kept, c)
+        return torch.cat([moved * torch.exp(log_scale) + shift, kept], dim=-1)
 
     def inverse(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """What `forward` made z from, and the log |det| of this direction [...]."""
-        log_scale, shift = self._moves(z, c)
-        return (z - shift) * torch.exp(-log_scale), -log_scale.sum(dim=-1)
+        moved, kept = torch.split(z, (self.moved, self.kept), dim=-1)
+        log_scale, shift = self._moves(kept, c)
+        before = torch.cat([kept, (moved - shift) * torch.exp(-log_scale)], dim=-1)
+        return before, -log_scale.sum(dim=-1)
 
-    def _moves(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
-        log_scale, shift = self.to_moves(self.layers(beside(z * self.mask, c))).chunk(2, dim=-1)
-        moved = 1 - self.mask
-        log_scale = LARGEST_LOG_SCALE * torch.tanh(log_scale / LARGEST_LOG_SCALE)
-        return log_scale * moved, shift * moved
+    def _moves(self, kept: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
+        log_scale, shift = self.to_moves(self.layers(beside(kept, c))).chunk(2, dim=-1)
+        return LARGEST_LOG_SCALE * torch.tanh(log_scale / LARGEST_LOG_SCALE), shift
 
 
 def gaussian_log_density(eps: Tensor) -> Tensor:
     """log N(eps; 0, I), summed: [..., L] -> [...]."""
     return -0.5 * (eps.square() + math.log(2 * math.pi)).sum(dim=-1)
 
-
-def _masks(latent_dim: int, couplings: int) -> list[Tensor]:
-    """Random halves, each followed by its complement, so that two couplings move every number."""
-    masks: list[Tensor] = []
-    while len(masks) < couplings:
-        half = (torch.randperm(latent_dim) < latent_dim // 2).to(torch.float32)
-        masks += [half, 1 - half]
-    return masks[:couplings]

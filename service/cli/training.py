@@ -2,19 +2,22 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from pydantic import ValidationError
 
 from export.arguments import TrainingArguments
+from export.presets import DEFAULT_PRESET, PRESETS
 from service.contract.errors import StartRefused
 from service.contract.settings import default_data_dir
 
 if TYPE_CHECKING:
+    from export.accelerator import Accelerator
     from service.contract.card import DecoderCard
 
-DEFAULTS = TrainingArguments()
+_PRESETS_IN_WORDS = "; ".join(f"`{name}`: {preset.reason}" for name, preset in PRESETS.items())
+_MODEL, _STEPS, _RUN = "Model", "Optimisation", "Run"
 
 
 def register(app: typer.Typer) -> None:
@@ -23,63 +26,164 @@ def register(app: typer.Typer) -> None:
         app.command(rich_help_panel="Make decoders")(command)
 
 
+def _given(panel: str, text: str) -> typer.models.OptionInfo:
+    """An argument of training that the preset decides where it is left out."""
+    option: typer.models.OptionInfo = typer.Option(
+        help=f"{text} [the preset's]", rich_help_panel=panel, show_default=False
+    )
+    return option
+
+
 def train(
     data: Annotated[
         str,
         typer.Option(
-            help="A folder with MNIST's four IDX files (gzipped or plain), `mnist` to download it, "
-            "or `digits`, which scikit-learn carries."
+            help="`mnist`, `fashion-mnist`, `kmnist`, `emnist-balanced` … (downloaded once), "
+            "`digits`, a folder of IDX files, a folder of images with a directory per label, "
+            "or an .npz file."
         ),
     ] = "mnist",
+    size: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Resize an image folder to N x N pixels.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="The checkpoint to write.")] = Path("checkpoint.pt"),
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the images.")] = DEFAULTS.epochs,
-    latent_dim: Annotated[
-        int, typer.Option(min=1, max=4096, help="Numbers in a latent.")
-    ] = DEFAULTS.latent_dim,
-    hidden: Annotated[
-        int, typer.Option(min=1, help="Units in each of two hidden layers.")
-    ] = DEFAULTS.hidden,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per step.")] = DEFAULTS.batch_size,
+    preset: Annotated[
+        str, typer.Option(help=_PRESETS_IN_WORDS + ". Options below change single arguments.")
+    ] = DEFAULT_PRESET,
+    encoder: Annotated[str | None, _given(_MODEL, "dense or convolutional.")] = None,
+    decoder: Annotated[str | None, _given(_MODEL, "dense or convolutional.")] = None,
+    skip: Annotated[
+        bool | None, _given(_MODEL, "Show the latent to every layer of a dense decoder.")
+    ] = None,
+    conditional: Annotated[
+        bool | None, _given(_MODEL, "Learn p(x|label), or p(x) without labels.")
+    ] = None,
+    latent_dim: Annotated[int | None, _given(_MODEL, "Numbers in a latent.")] = None,
+    hidden: Annotated[int | None, _given(_MODEL, "Units in each layer of the decoder.")] = None,
+    encoder_hidden: Annotated[int | None, _given(_MODEL, "Units in the encoder's layers.")] = None,
+    channels: Annotated[
+        int | None, _given(_MODEL, "Channels of the smallest feature map of a convolutional half.")
+    ] = None,
+    couplings: Annotated[
+        int | None, _given(_MODEL, "Depth of the learned prior; 0 is N(0, I).")
+    ] = None,
+    coupling_hidden: Annotated[int | None, _given(_MODEL, "Units in a coupling's layers.")] = None,
+    likelihood: Annotated[
+        str | None, _given(_MODEL, "bernoulli, or logistic: calibrated, for grey levels and RGB.")
+    ] = None,
+    epochs: Annotated[int | None, _given(_STEPS, "Passes over the images.")] = None,
+    batch_size: Annotated[int | None, _given(_STEPS, "Images per step.")] = None,
     lr: Annotated[
-        float, typer.Option(help="Adam's learning rate; falls to 0 along a cosine.")
-    ] = DEFAULTS.learning_rate,
-    seed: Annotated[
-        int, typer.Option(min=0, max=2**63 - 1, help="Same seed, same weights.")
-    ] = DEFAULTS.seed,
+        float | None, _given(_STEPS, "Adam's learning rate; falls to 0 along a cosine.")
+    ] = None,
     binarise: Annotated[
-        bool, typer.Option("--binarise", help="Redraw pixels as 0 or 1 by their grey level.")
-    ] = DEFAULTS.binarise,
+        bool | None, _given(_STEPS, "Redraw pixels as 0 or 1 by their grey level, each time.")
+    ] = None,
+    importance_samples: Annotated[
+        int | None, _given(_STEPS, "Latents per image; above 1 the bound of Burda et al.")
+    ] = None,
+    kl_warmup: Annotated[
+        float | None,
+        _given(_STEPS, "Share of the epochs in which the KL term grows to its weight."),
+    ] = None,
+    patience: Annotated[
+        int | None,
+        _given(_STEPS, "Stop after N epochs without a better validation bound; 0: never."),
+    ] = None,
+    seed: Annotated[int | None, _given(_STEPS, "Same seed, same weights.")] = None,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(help="auto takes CUDA where there is one.", rich_help_panel=_RUN),
+    ] = "auto",
+    mixed: Annotated[
+        bool | None,
+        typer.Option(
+            "--amp/--no-amp",
+            help="bfloat16 where it is safe [on CUDA]",
+            rich_help_panel=_RUN,
+            show_default=False,
+        ),
+    ] = None,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Compile the model first.", rich_help_panel=_RUN)
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart", help="Begin anew where an interrupted run was kept.", rich_help_panel=_RUN
+        ),
+    ] = False,
 ) -> None:
     """Train a conditional variational autoencoder. Needs the `export` extra.
 
-    Examples: `latentmill train --data ./mnist --out mnist.pt`,
+    After every epoch the run is kept beside the checkpoint: Ctrl-C loses no more than an epoch, and
+    the same command goes on to the same weights. The best epoch by validation bound is written.
+
+    Examples: `latentmill train --data mnist --out mnist.pt`,
+    `latentmill train --data ./photos --size 32 --preset convolutional --likelihood logistic`,
     `latentmill train --data digits --epochs 5 --latent-dim 8 --hidden 64`
     """
     arguments = _arguments(
-        epochs=epochs,
+        preset,
+        encoder=encoder,
+        decoder=decoder,
+        skip=skip,
+        conditional=conditional,
         latent_dim=latent_dim,
         hidden=hidden,
+        encoder_hidden=encoder_hidden,
+        channels=channels,
+        couplings=couplings,
+        coupling_hidden=coupling_hidden,
+        likelihood=likelihood,
+        epochs=epochs,
         batch_size=batch_size,
         learning_rate=lr,
-        seed=seed,
         binarise=binarise,
+        importance_samples=importance_samples,
+        kl_warmup=kl_warmup,
+        patience=patience,
+        seed=seed,
     )
     _need_export_extra()
+    from export.accelerator import accelerator
+
+    where = accelerator(device, mixed=mixed, compiled=compiled)
     _check_writable(out)
-    _train(data, arguments, out)
+    _train(data, size, arguments, where, out, restart=restart)
 
 
-def _train(source: str, arguments: TrainingArguments, out: Path) -> None:
+def _train(
+    source: str,
+    size: int | None,
+    arguments: TrainingArguments,
+    where: "Accelerator",
+    out: Path,
+    *,
+    restart: bool,
+) -> None:
     from rich.console import Console
 
     from export.sources import open_data
     from export.train import train as fit
 
-    data = open_data(source, cache=default_data_dir() / "datasets")
-    checkpoint = fit(data, arguments, console=Console())
+    console, state = Console(), out.with_name(f"{out.name}.unfinished")
+    if restart:
+        state.unlink(missing_ok=True)
+    pixels = (size, size) if size else None
+    data = open_data(source, cache=default_data_dir() / "datasets", size=pixels, console=console)
+    try:
+        checkpoint = fit(data, arguments, accelerator=where, console=console, state=state)
+    except KeyboardInterrupt:
+        if state.exists():
+            print(f"stopped; the same command goes on from {state}, or delete that file")
+        raise
     checkpoint.save(out)
-    found = checkpoint.facts.quality
-    print(f"{out}: test negative ELBO {found['test_negative_elbo_nats']:.2f} nats per image")
+    facts = checkpoint.facts
+    print(
+        f"{out}: epoch {facts.epoch} of {len(facts.history)}, test negative ELBO "
+        f"{facts.quality['test_negative_elbo_nats']:.2f} nats per image"
+    )
 
 
 def export(
@@ -94,6 +198,13 @@ def export(
             help="Rows of every forward pass, a power of two; measured if left out.",
         ),
     ] = None,
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8"],
+        typer.Option(
+            help="fp16 keeps weights in half the bytes, int8 multiplies in integers; the card says "
+            "which it is and how far its pixels move."
+        ),
+    ] = "fp32",
     description: Annotated[str, typer.Option(help="A sentence for the card.")] = "",
 ) -> None:
     """Write a checkpoint's decoder as ONNX with its card, checked against PyTorch. Needs `export`.
@@ -106,18 +217,26 @@ def export(
     from export.decoder import export_decoder, write_folder
 
     onnx, card = export_decoder(
-        load_checkpoint(checkpoint), name=name, batch_size=batch_size, description=description
+        load_checkpoint(checkpoint),
+        name=name,
+        batch_size=batch_size,
+        precision=precision,
+        description=description,
     )
     write_folder(out, onnx, card)
     print(f"{out}: {_in_words(card)}; against PyTorch: {card.quality['onnx_against_torch']}")
 
 
-def _arguments(**given: object) -> TrainingArguments:
+def _arguments(preset: str, **given: object) -> TrainingArguments:
+    """The preset's arguments with those that were given. Raises BadParameter with every fault."""
+    if preset not in PRESETS:
+        raise typer.BadParameter(f"--preset is one of {', '.join(PRESETS)}, not {preset!r}")
+    told = {name: value for name, value in given.items() if value is not None}
     try:
-        return TrainingArguments.model_validate(given)
+        return TrainingArguments.model_validate(PRESETS[preset].arguments.model_dump() | told)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise typer.BadParameter(f"{first['loc'][0]}: {first['msg']}") from error
+        faults = [f"{'/'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors()]
+        raise typer.BadParameter("; ".join(faults)) from error
 
 
 def _need_export_extra() -> None:
