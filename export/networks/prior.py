@@ -86,13 +86,13 @@ class Coupling(nn.Module):
 
     def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
         """[..., L] -> [..., L]."""
-        kept, moved = torch.split(z, (self.kept, self.moved), dim=-1)
+        kept, moved = torch.split(z, [self.kept, self.moved], dim=-1)
         log_scale, shift = self._moves(kept, c)
         return torch.cat([moved * torch.exp(log_scale) + shift, kept], dim=-1)
 
     def inverse(self, z: Tensor, c: Tensor | None) -> tuple[Tensor, Tensor]:
         """What `forward` made z from, and the log |det| of this direction [...]."""
-        moved, kept = torch.split(z, (self.moved, self.kept), dim=-1)
+        moved, kept = torch.split(z, [self.moved, self.kept], dim=-1)
         log_scale, shift = self._moves(kept, c)
         before = torch.cat([kept, (moved - shift) * torch.exp(-log_scale)], dim=-1)
         return before, -log_scale.sum(dim=-1)
