@@ -4,14 +4,14 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: The drawing's size, and the room for ticks on its left and below it. Narrow, so that letters stay
+#: The drawing's size, and the room for ticks and titles around it. Narrow, so that letters stay
 #: readable where a telephone shrinks it.
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 440.0, 250.0, 56.0, 14.0, 12.0, 44.0
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 440.0, 262.0, 56.0, 14.0, 28.0, 44.0
 
 
 @dataclass(frozen=True)
 class Series:
-    """Points of one line, and whether it is drawn as steps (a histogram)."""
+    """Points of one line, and what it is called."""
 
     name: str
     points: Sequence[tuple[float, float]]

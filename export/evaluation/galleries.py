@@ -10,7 +10,7 @@ from export.data import Split
 from export.evaluation.bench import Bench
 from export.evaluation.drawing import draw, draw_set, like
 from export.evaluation.latent_paths import great_circle, most_active
-from export.evaluation.neighbours import Neighbours
+from export.evaluation.neighbours import Neighbours, looked_up
 from export.evaluation.strip import Strip, strip
 from workers.decoder import Images
 from workers.latents import Latents, draw_latents
@@ -47,8 +47,7 @@ def galleries(bench: Bench) -> tuple[Gallery, ...]:
 
 def closest_pairs(bench: Bench, found: Neighbours) -> Gallery:
     """The samples nearest to a training image, above that training image."""
-    test = bench.some(bench.data.test, bench.arguments.compared)
-    drawn = draw_set(bench.decoder, like(test, bench.decoder), seed=found.seed).images
+    drawn = draw_set(bench.decoder, like(looked_up(bench), bench.decoder), seed=found.seed).images
     samples = drawn[[pair.sample for pair in found.closest]]
     copies = bench.data.train.images[[pair.train for pair in found.closest]]
     return Gallery(

@@ -5,6 +5,7 @@ from typing import Literal
 
 import numpy as np
 
+from export.data import Split
 from export.evaluation.bench import Bench
 from export.evaluation.distance import Floats, Vectors, nearest
 from export.evaluation.drawing import draw_set, like
@@ -19,6 +20,8 @@ QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 #: More of the samples than of the real test images, in shares of all: above that, copying is said.
 SOME, MANY = 0.005, 0.05
 _BINS, _PAIRS = 40, 8
+#: Images that are looked up among all training images; more would take minutes and say no more.
+_MOST = 5000
 
 
 class Pair(Value):
@@ -69,7 +72,7 @@ def nearest_training_neighbours(bench: Bench) -> Neighbours:
 
     The search through the whole training split is exact.
     """
-    test, seed = bench.some(bench.data.test, bench.arguments.compared), bench.arguments.seed
+    test, seed = looked_up(bench), bench.arguments.seed
     drawn = draw_set(bench.decoder, like(test, bench.decoder), seed=seed).images
     named: list[tuple[str, Callable[[Images], Vectors]]] = [
         ("pixels", lambda images: images),
@@ -87,6 +90,11 @@ def nearest_training_neighbours(bench: Bench) -> Neighbours:
     return Neighbours(
         images=len(test), seed=seed, spaces=tuple(spaces), closest=pairs, verdict=_verdict(spaces)
     )
+
+
+def looked_up(bench: Bench) -> Split:
+    """The real test images that are compared; as many samples of the same labels stand beside them."""
+    return bench.some(bench.data.test, min(_MOST, bench.arguments.compared))
 
 
 def _space(name: str, drawn: Floats, real: Floats) -> Space:
