@@ -230,7 +230,7 @@ SIGNATURES = {
         {"name": "theirs"},
         "leaves height open (H); only the batch may be dynamic",
     ),
-    "digest": (tiny_graph(), DRAFT | {"digest": "0" * 64}, "leave digest out"),
+    "digest": (tiny_graph(), DRAFT | {"digest": "0" * 64}, "left out of the card, it is filled in"),
 }
 
 

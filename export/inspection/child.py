@@ -98,8 +98,10 @@ def _tried(whole: ModelProto, file: bytes, card: DecoderCard) -> Iterator[Line]:
     yield Line(begins="loads")
     try:
         trial = Trial(whole, file, card)
-    except DecoderRefused as error:
-        yield Line(finding=refused("loads", error.detail))
+    except MemoryError:
+        raise
+    except Exception as error:  # Ours, or one of ONNX Runtime's own from the first run.
+        yield Line(finding=refused("loads", first_line(error)))
         return
     yield Line(finding=ok("loads", "in ONNX Runtime, as a worker loads it"))
     is_refused = False

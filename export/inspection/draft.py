@@ -47,8 +47,8 @@ def file_faults(draft: Draft, file: bytes) -> list[str]:
     faults = []
     if draft.get("digest", digest := sha256_hex(file)) != digest:
         faults.append(
-            f"digest: the card is of {draft['digest'][:12]}…, the file has {digest[:12]}…; "
-            "leave digest out and it is filled in"
+            f"digest: the file has sha256 {digest[:12]}…, its card says {draft['digest'][:12]}…; "
+            "left out of the card, it is filled in"
         )
     if draft.get("size_bytes", len(file)) != len(file):
         faults.append(f"size_bytes: the card says {draft['size_bytes']}, the file has {len(file)}")

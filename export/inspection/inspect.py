@@ -79,10 +79,7 @@ def _size(size_bytes: int, limits: Limits) -> list[Finding]:
 
 def _run_child(file: bytes, draft: Draft, limits: Limits) -> list[Line]:
     head = json.dumps({"limits": limits.model_dump(), "draft": draft}).encode()
-    with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen(
-            _COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors
-        )
+    with tempfile.TemporaryFile() as errors, _start(errors) as child:
         try:
             told, _ = child.communicate(head + b"\n" + file, limits.time_s + _START_S)
         finally:
@@ -95,6 +92,10 @@ def _run_child(file: bytes, draft: Draft, limits: Limits) -> list[Line]:
     return lines
 
 
+def _start(errors: IO[bytes]) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(_COMMAND, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+
+
 def _death(code: int, lines: list[Line], errors: IO[bytes], limits: Limits) -> Finding:
     """What the last check that began did to its process."""
     check = next((line.begins for line in reversed(lines) if line.begins), "start")
@@ -105,6 +106,11 @@ def _death(code: int, lines: list[Line], errors: IO[bytes], limits: Limits) -> F
     elif code < 0:
         how = f"crashes the process that reads it ({signal.Signals(-code).name})"
     else:
-        errors.seek(0)
-        how = f"failed: {(errors.read().decode(errors='replace').splitlines() or ['?'])[-1][:300]}"
+        how = f"failed: {_last_line(errors)}"
     return refused(check, how)
+
+
+def _last_line(errors: IO[bytes]) -> str:
+    errors.seek(0)
+    lines = [line.strip() for line in errors.read().decode(errors="replace").splitlines()]
+    return next((line for line in reversed(lines) if line), "it said nothing")[:300]
