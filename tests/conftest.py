@@ -8,6 +8,7 @@ pytest_plugins = [
     "tests.fixtures.storage",
     "tests.fixtures.ledger",
     "tests.fixtures.checkpoints",
+    "tests.fixtures.evaluation",
     "tests.fixtures.parts",
     "tests.fixtures.api",
     "tests.fixtures.fleet",

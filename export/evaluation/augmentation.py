@@ -37,7 +37,7 @@ class Augmentation(Value):
 
 
 def naive_augmentation_score(bench: Bench) -> Augmentation:
-    """Ravuri & Vinyals 2019 (arXiv:1905.10887), section 4.2: real images and samples together.
+    """Ravuri & Vinyals 2019 (arXiv:1905.10887): real images and samples together.
 
     The generator has seen all of the real images, also where the classifier sees a hundredth of them.
     """

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from export.arguments import TrainingArguments
 from export.checkpoint import Checkpoint, CheckpointFacts
 from export.cvae import CVAE
@@ -95,8 +97,9 @@ class Bench:
 
     def some(self, split: Split, most: int | None) -> Split:
         """At most so many images, evenly spaced through the split."""
-        step = -(-len(split) // (most or len(split)))
-        return Split(split.images[::step], split.labels[::step])
+        count = min(most or len(split), len(split))
+        rows = np.arange(count) * len(split) // count
+        return Split(split.images[rows], split.labels[rows])
 
 
 def _size(shape: object) -> str:

@@ -50,7 +50,7 @@ def bound_on_test(bench: Bench) -> BoundOnTest:
 
 
 def log_likelihood(bench: Bench) -> Likelihood:
-    """The importance-weighted bound of Burda, Grosse & Salakhutdinov 2015 (arXiv:1509.00519), eq. 8.
+    """The importance-weighted bound of Burda, Grosse & Salakhutdinov 2015 (arXiv:1509.00519).
 
     Every pixel is drawn once, from the evaluation's seed, as a Bernoulli variable of its grey level.
     """

@@ -1,13 +1,12 @@
 """Precision, recall, density, coverage: do samples lie where real images lie, and everywhere there?"""
 
-from export.data import Split
 from export.evaluation.bench import Bench
 from export.evaluation.distance import Floats, balls, nearest
 from export.evaluation.drawing import draw_set, like
 from export.evaluation.figures import Figure, Spread, spread_of
 from service.contract.value import Value
 
-#: Naeem et al. 2020, section 4.2 choose k = 5 for sets of this size.
+#: As Naeem et al. 2020 choose it for 10,000 images: equal sets then cover 97 % of each other.
 NEIGHBOURS = 5
 
 
@@ -40,7 +39,7 @@ def manifold(bench: Bench) -> Manifold:
             drawn = draw_set(bench.decoder, like(test, bench.decoder), seed=seed)
             found.append(compare(real, space.of(drawn.images)))
             advance()
-        ceiling = compare(real, space.of(_training_images(bench, len(test)).images))
+        ceiling = compare(real, space.of(bench.some(bench.data.train, len(test)).images))
     return Manifold(
         space=space.name,
         neighbours=NEIGHBOURS,
@@ -74,10 +73,3 @@ def _radii(features: Floats) -> Floats:
     distances, _ = nearest(features, features, NEIGHBOURS, themselves=True)
     radii: Floats = distances[:, -1]
     return radii
-
-
-def _training_images(bench: Bench, count: int) -> Split:
-    """As many training images, evenly spaced through the file."""
-    train = bench.data.train
-    step = max(1, len(train) // count)
-    return Split(train.images[::step][:count], train.labels[::step][:count])
