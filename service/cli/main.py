@@ -27,7 +27,7 @@ Start everything on this machine with `latentmill up`, then, in another terminal
 """
 
 #: Libraries that a plain `pip install latentmill` leaves out, and the extra that brings each.
-_EXTRAS = {"onnxruntime": "cpu", "torch": "export", "onnx": "export"}
+_EXTRAS = {"onnxruntime": "cpu", "torch": "export", "onnx": "publish"}
 
 app = typer.Typer(
     name="latentmill",
