@@ -20,22 +20,28 @@ ROUNDS = 7
 
 
 @dataclass(frozen=True)
+class LevelsApart:
+    """How far the pixels of two decoders lie apart, in grey levels, over a block of every label."""
+
+    largest: int
+    mean: float
+
+    def for_card(self) -> dict[str, int | float]:
+        return {
+            "largest_difference_levels": self.largest,
+            "mean_difference_levels": float(f"{self.mean:.3g}"),
+        }
+
+
+@dataclass(frozen=True)
 class PrecisionFigures:
-    """One variant against fp32: differences in grey levels over a block of every label; one thread."""
+    """One variant against fp32, on one CPU thread of this machine."""
 
     precision: Precision
     size_bytes: int
     images_per_s: float
     speed_to_fp32: float
-    largest_difference_levels: int
-    mean_difference_levels: float
-
-    def for_card(self) -> dict[str, int | float]:
-        """What of this holds on every machine."""
-        return {
-            "largest_difference_levels": self.largest_difference_levels,
-            "mean_difference_levels": float(f"{self.mean_difference_levels:.3g}"),
-        }
+    apart: LevelsApart
 
 
 def in_precision(
@@ -63,18 +69,26 @@ def precision_report(
     )
 
 
+def levels_apart(decoder: Decoder, reference: Decoder) -> LevelsApart:
+    """Compare what two decoders of the same shapes and labels draw of the same latents."""
+    return _apart(_images(decoder), _images(reference))
+
+
 def _figures(
     decoder: Decoder, best: float, best_fp32: float, reference: Images
 ) -> PrecisionFigures:
-    apart = np.abs(_images(decoder).astype(np.int16) - reference.astype(np.int16))
     return PrecisionFigures(
         precision=decoder.card.precision,
         size_bytes=decoder.card.size_bytes,
         images_per_s=BLOCK / best,
         speed_to_fp32=best_fp32 / best,
-        largest_difference_levels=int(apart.max()),
-        mean_difference_levels=float(apart.mean()),
+        apart=_apart(_images(decoder), reference),
     )
+
+
+def _apart(images: Images, reference: Images) -> LevelsApart:
+    apart = np.abs(images.astype(np.int16) - reference.astype(np.int16))
+    return LevelsApart(largest=int(apart.max()), mean=float(apart.mean()))
 
 
 def _images(decoder: Decoder) -> Images:

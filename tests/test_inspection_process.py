@@ -142,7 +142,7 @@ def test_every_fault_of_a_card_written_by_hand_is_told(case: str) -> None:
 
 def test_what_is_no_card_at_all_is_refused() -> None:
     """Text, a list and a number that JSON does not have; null is the same as absent."""
-    for text in (b"labels: 10", b"[]", b'{"quality": {"nll": NaN}}', b"\xff"):
+    for text in (b"labels: 10", b"[]", b'{"quality": {"nll": NaN}}', b"\xff", b"[" * 10**5):
         with pytest.raises(DecoderRefused, match=r"theirs\.json is not a decoder card"):
             read_draft(text, "theirs.json")
     assert read_draft(b'{"name": "x", "digest": null}', "theirs.json") == {"name": "x"}
@@ -153,7 +153,7 @@ def test_the_limit_of_memory_grows_with_the_file() -> None:
     file, _ = tiny_decoder()
     limits = Limits()
     assert limits.memory_bytes(2**28) > 10 * 2**28
-    assert limits.memory_bytes(len(file)) < 5 * 2**30
+    assert limits.memory_bytes(len(file)) < 9 * 2**30
 
 
 def test_an_interrupted_check_leaves_no_process() -> None:

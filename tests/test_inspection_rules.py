@@ -149,6 +149,21 @@ RULES = {
         ),
         "random operators: RandomUniformLike (1)",
     ),
+    "function_named_as_an_operator": (
+        lambda: changed(
+            lambda model: model.functions.append(
+                helper.make_function(
+                    "",
+                    "RandomNormalLike",
+                    ["x"],
+                    ["y"],
+                    [helper.make_node("Identity", ["x"], ["y"])],
+                    [helper.make_opsetid("", 20)],
+                )
+            )
+        ),
+        "functions bear names of operators (RandomNormalLike)",
+    ),
     "weights_as_inputs": (lambda: changed(weights_as_inputs), "weights are inputs too (weight)"),
     "training_graphs": (
         lambda: changed(lambda model: model.training_info.add()),

@@ -69,7 +69,7 @@ def _read_only(model: ModelProto, whole: ModelProto, draft: Draft, file: bytes) 
     return [
         *judged("one file", graph.files_named_faults(model), "weights inside"),
         *judged("operators", operator_faults(whole), "known, not random, not in training mode"),
-        *judged("structure", graph.structure_faults(whole), "nothing beside the graph"),
+        *judged("structure", graph.structure_faults(model), "nothing beside the graph"),
         *judged("signature", faults, str(found)),
         *judged(
             "card", file_faults(draft, file) + draft_faults(draft | known), "keeps the contract"

@@ -26,7 +26,7 @@ def read_draft(text: bytes, where: str) -> Draft:
     """The fields that a card file names; null is the same as absent. Raises DecoderRefused."""
     try:
         draft = json.loads(text, parse_constant=_no_number)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DecoderRefused(f"{where} is not a decoder card: not JSON: {error}") from error
     if not isinstance(draft, dict):
         raise DecoderRefused(f"{where} is not a decoder card: a card is a JSON object")

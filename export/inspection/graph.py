@@ -88,6 +88,12 @@ def structure_faults(model: ModelProto) -> list[str]:
             f"weights are inputs too ({_some(sorted(overridable))}), so that a caller could replace "
             "them: drop them from graph.input (torch: keep_initializers_as_inputs=False)"
         )
+    shadows = [function.name for function in model.functions if _is_taken(function.domain)]
+    if shadows:
+        faults.append(
+            f"its own functions bear names of operators ({_some(shadows)}), so that nobody can tell "
+            "which of them runs: inline them with onnx.inliner.inline_local_functions"
+        )
     if model.training_info:
         faults.append("it carries graphs for training (training_info): drop them")
     return faults
@@ -99,6 +105,11 @@ def summary(model: ModelProto) -> str:
     told = ", ".join(f"{count} {name}" for name, count in found.most_common(6))
     more = ", …" if len(found) > 6 else ""
     return f"IR {model.ir_version}, opset {opset(model)}, {found.total()} nodes: {told}{more}"
+
+
+def _is_taken(domain: str) -> bool:
+    """Whether a library has operators of its own in a domain, or may have."""
+    return domain in STANDARD_DOMAINS or domain.startswith(("ai.onnx.", "com.microsoft"))
 
 
 def _location(tensor: TensorProto) -> str:

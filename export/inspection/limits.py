@@ -2,6 +2,7 @@
 
 import resource
 import signal
+import sys
 
 from pydantic import Field
 
@@ -13,9 +14,9 @@ LARGEST_ONNX_BYTES = 2**31 - 1
 #: Ten times the largest decoder of images up to 1024x1024 that we know of; workers hold it in memory.
 DEFAULT_SIZE_BYTES = 256 * 2**20
 
-#: Libraries, threads and images; and how often the file lies in memory: as bytes, as message, as
-#: copies of ONNX and ONNX Runtime, packed for its kernels, in three sessions.
-_MEMORY_BYTES, _COPIES = 4 * 2**30, 12
+#: For libraries and the layers of a batch, as a worker would need them; and how often the file lies
+#: in memory: as bytes, as message, as copies of ONNX and ONNX Runtime, packed, in three sessions.
+_MEMORY_BYTES, _COPIES = 8 * 2**30, 12
 
 #: Exit code of a process that was refused memory in Python.
 OUT_OF_MEMORY = 12
@@ -32,13 +33,20 @@ class Limits(Value):
         return _MEMORY_BYTES + _COPIES * file_bytes
 
     def bind_this_process(self, file_bytes: int) -> None:
-        """Let the kernel end this process at its time, and refuse memory beyond its share.
+        """Let the kernel end this process at its time, and refuse it memory beyond its share.
 
         The alarm needs nobody to watch it: a hang inside a library ends, even when the parent has
-        gone. macOS takes note of the memory limit and does not keep it.
+        gone. Memory is limited on Linux; macOS maps more than any limit before a program begins.
         """
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(self.time_s)
-        _, hard = resource.getrlimit(resource.RLIMIT_AS)
-        resource.setrlimit(resource.RLIMIT_AS, (self.memory_bytes(file_bytes), hard))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
+        _lower(resource.RLIMIT_CORE, 0)
+        if sys.platform == "linux":
+            _lower(resource.RLIMIT_AS, self.memory_bytes(file_bytes))
+
+
+def _lower(kind: int, limit: int) -> None:
+    """Set a limit, or keep a stricter one that stands."""
+    soft, hard = resource.getrlimit(kind)
+    stricter = [bound for bound in (limit, soft, hard) if bound != resource.RLIM_INFINITY]
+    resource.setrlimit(kind, (min(stricter), hard))

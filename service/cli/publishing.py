@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from export.inspection.limits import LARGEST_ONNX_BYTES, Limits
 from service.cli.table import print_table
 from service.contract.errors import DecoderRefused, StartRefused
 from service.contract.settings import Settings, load_settings
@@ -14,8 +15,9 @@ from service.contract.settings import Settings, load_settings
 if TYPE_CHECKING:
     from export.inspection.finding import Finding
     from export.inspection.inspect import Inspection
-    from export.inspection.limits import Limits
     from service.contract.card import DecoderCard
+
+DEFAULTS = Limits()
 
 
 def register(app: typer.Typer) -> None:
@@ -35,11 +37,14 @@ def publish(
         bool, typer.Option("--dry-run", help="Print every check, write nothing.")
     ] = False,
     max_size_mib: Annotated[
-        int, typer.Option(min=1, max=2047, help="Largest ONNX file taken, in MiB.")
-    ] = 256,
+        int,
+        typer.Option(
+            min=1, max=LARGEST_ONNX_BYTES // 2**20, help="Largest ONNX file taken, in MiB."
+        ),
+    ] = DEFAULTS.size_bytes // 2**20,
     max_time_s: Annotated[
         int, typer.Option(min=1, max=86_400, help="Seconds that all checks may take together.")
-    ] = 300,
+    ] = DEFAULTS.time_s,
 ) -> None:
     """Check a decoder and put it into the storage that LATENTMILL_STORAGE_URL names.
 
@@ -58,7 +63,6 @@ def publish(
     `latentmill publish decoder.onnx --card card.json --dry-run`
     """
     _need_publish_extra()
-    from export.inspection.limits import Limits
     from export.publish import CARD_FILE, ONNX_FILE
 
     file = source / ONNX_FILE if source.is_dir() else source
@@ -72,7 +76,7 @@ def publish(
     _store(onnx, accepted, promote=promote)
 
 
-def _inspect(file: Path, card: Path, limits: "Limits") -> "tuple[bytes, Inspection]":
+def _inspect(file: Path, card: Path, limits: Limits) -> "tuple[bytes, Inspection]":
     from export.inspection.draft import read_draft
     from export.inspection.inspect import inspect, read_within
 
