@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.fixtures.ledger",
     "tests.fixtures.checkpoints",
     "tests.fixtures.evaluation",
+    "tests.fixtures.chromium",
     "tests.fixtures.parts",
     "tests.fixtures.api",
     "tests.fixtures.fleet",

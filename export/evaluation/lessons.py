@@ -70,7 +70,15 @@ def _loaded(path: Path, shape: ImageShape, labels: int) -> Classifier | None:
     model = empty_classifier(shape, labels)
     try:
         model.load_state_dict(torch.load(path, weights_only=True))
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, LookupError, TypeError):
+    except (
+        OSError,
+        RuntimeError,
+        EOFError,
+        pickle.UnpicklingError,
+        LookupError,
+        ValueError,
+        TypeError,
+    ):
         # Not there or broken: it is made anew, and the file replaced.
         return None
     return model.eval()
@@ -78,7 +86,9 @@ def _loaded(path: Path, shape: ImageShape, labels: int) -> Classifier | None:
 
 def _read_again(path: Path, count: int) -> LabelIds | None:
     try:
-        found: LabelIds = np.load(path, allow_pickle=False)
+        found: LabelIds = np.lib.format.read_array(
+            io.BytesIO(path.read_bytes()), allow_pickle=False
+        )
     except (OSError, EOFError, ValueError):
         return None
     return found if found.shape == (count,) and found.dtype == np.int64 else None
