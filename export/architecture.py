@@ -28,7 +28,7 @@ def _encoder(arguments: TrainingArguments, shape: ImageShape, labels: int) -> nn
     hidden = arguments.encoder_hidden
     if arguments.encoder == "dense":
         return DenseEncoder(shape.size_bytes, labels, hidden)
-    return ConvolutionalEncoder(shape, labels, arguments.channels, hidden)
+    return ConvolutionalEncoder(shape, labels, arguments.feature_maps, hidden)
 
 
 def _decoder(arguments: TrainingArguments, shape: ImageShape, labels: int) -> nn.Module:
@@ -36,7 +36,7 @@ def _decoder(arguments: TrainingArguments, shape: ImageShape, labels: int) -> nn
     if arguments.decoder == "dense":
         dense = SkipDecoder if arguments.skip else DenseDecoder
         return dense(shape.size_bytes, labels, latent_dim, hidden)
-    return ConvolutionalDecoder(shape, labels, latent_dim, arguments.channels, hidden)
+    return ConvolutionalDecoder(shape, labels, latent_dim, arguments.feature_maps, hidden)
 
 
 def _prior(arguments: TrainingArguments, labels: int) -> StandardPrior | FlowPrior:

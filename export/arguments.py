@@ -13,7 +13,7 @@ class TrainingArguments(Value):
     `couplings` is the depth of the learned prior p(z|c); 0 is N(0, I). `hidden` are the units of
     the decoder's layers, `encoder_hidden` those of the encoder, which is never served.
     `skip` shows the latent to every layer of a dense decoder, not to the first alone.
-    `channels` are those of the smallest feature map of a convolutional half.
+    `feature_maps` are those of the smallest grid of a convolutional half.
     `binarise` redraws every pixel as 0 or 1 by its grey level, each time it is seen.
     `importance_samples` above 1 trains on the importance-weighted bound.
     `kl_warmup` is the share of the epochs in which the weight of the KL term grows from 0 to 1.
@@ -27,7 +27,7 @@ class TrainingArguments(Value):
     latent_dim: int = Field(default=20, ge=1, le=4096)
     hidden: int = Field(default=512, ge=1, le=65536)
     encoder_hidden: int = Field(default=512, ge=1, le=65536)
-    channels: int = Field(default=64, ge=2, le=4096, multiple_of=2)
+    feature_maps: int = Field(default=64, ge=2, le=4096, multiple_of=2)
     couplings: int = Field(default=0, ge=0, le=64)
     coupling_hidden: int = Field(default=64, ge=1, le=65536)
     likelihood: Literal["bernoulli", "logistic"] = "bernoulli"

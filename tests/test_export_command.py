@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,9 @@ from tests.fixtures.decoders import tiny_card, tiny_decoder
 ROOT = Path(__file__).parents[1]
 #: Another hash seed than that of the test process, and one thread, which tiny matrices like best.
 REPEATABLE = {"PYTHONHASHSEED": "7", "OMP_NUM_THREADS": "1"}
-QUICK = ["--epochs", "1", "--latent-dim", "4", "--hidden", "16"]
+SMALL = ["--latent-dim", "4", "--hidden", "16", "--encoder-hidden", "16", "--couplings", "2"]
+SMALL += ["--feature-maps", "4", "--coupling-hidden", "8"]
+QUICK = ["--epochs", "1", *SMALL]
 
 
 def start(folder: Path, *words: str, **settings: str) -> subprocess.Popen[str]:
@@ -91,17 +92,37 @@ def test_faults_are_one_line_and_exit_code_two(tmp_path: Path, words: list[str],
     assert list(tmp_path.iterdir()) == []
 
 
-def test_ctrl_c_leaves_no_file(tmp_path: Path) -> None:
-    """Training stopped half way leaves neither a checkpoint nor a part of one, and no traceback."""
-    words = ("train", "--data", "digits", "--epochs", "100000", "--out", "d.pt")
-    process = start(tmp_path, *words, PYTHONUNBUFFERED="1")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_training_goes_on_to_the_same_checkpoint(
+    tmp_path: Path, how: signal.Signals
+) -> None:
+    """Stopped in the middle, the same command ends with the very file of a run never stopped."""
+    words = ("train", "--data", "digits", "--epochs", "40", *SMALL, "--out")
+    process = start(tmp_path, *words, "stopped.pt", PYTHONUNBUFFERED="1")
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith("epoch 1/"):
+        if line.startswith("epoch 3/"):
             break
-    process.send_signal(signal.SIGINT)
-    rest = process.communicate(timeout=30)[0]
+    process.send_signal(how)
+    said = process.communicate(timeout=30)[0]
     assert process.returncode != 0
-    assert "Traceback" not in rest
-    time.sleep(0.1)
-    assert list(tmp_path.iterdir()) == []
+    assert "Traceback" not in said
+    assert ("the same command goes on" in said) == (how == signal.SIGINT)
+    assert not (tmp_path / "stopped.pt").exists()
+    code, said = latentmill(tmp_path, *words, "stopped.pt")
+    assert (code, "going on after epoch" in said) == (0, True), said
+    assert latentmill(tmp_path, *words, "whole.pt")[0] == 0
+    assert (tmp_path / "stopped.pt").read_bytes() == (tmp_path / "whole.pt").read_bytes()
+    # A run killed inside a write may leave its draft, which nothing ever reads.
+    left = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert left == {"stopped.pt", "whole.pt"}
+
+
+def test_restart_begins_anew(tmp_path: Path) -> None:
+    """What an interrupted run left is refused under other arguments, and dropped by --restart."""
+    (tmp_path / "d.pt.unfinished").write_bytes(b"left behind")
+    words = ("train", "--data", "digits", "--epochs", "1", *SMALL, "--out", "d.pt")
+    code, said = latentmill(tmp_path, *words)
+    assert (code, "d.pt.unfinished was not written by" in said) == (2, True), said
+    assert latentmill(tmp_path, *words, "--restart")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["d.pt"]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.svm import SVC
 
-from export.mnist import CHECKSUMS
+from export.datasets.published import MNIST as PUBLISHED
 from export.publish import load_folder, read_bundled
 from export.sources import idx_folder
 from service.contract.card import DecoderCard
@@ -37,7 +37,7 @@ def test_committed_card_says_where_the_decoder_came_from(decoder: Decoder) -> No
     assert card.labels == tuple("0123456789")
     assert (card.image.height, card.image.width, card.image.channels) == (28, 28, 1)
     sums = set(card.training["data"]["sha256"].values())
-    assert sums == set(CHECKSUMS.values())
+    assert sums == {checksum.sha256 for checksum in PUBLISHED.files.values()}
     assert card.quality["onnx_against_torch"]["largest_difference_levels"] <= 1
     assert card.quality["test_negative_elbo_nats"] < 100
 

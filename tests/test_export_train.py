@@ -8,22 +8,27 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch.distributions import Bernoulli, Normal
 
+from export.accelerator import CPU, Accelerator
 from export.architecture import untrained_cvae
 from export.arguments import TrainingArguments
 from export.bound import elbo
-from export.checkpoint import Checkpoint, load_checkpoint
+from export.checkpoint import Checkpoint, Epoch, load_checkpoint
 from export.cvae import CVAE, reparameterise
-from export.data import DataSet
+from export.data import DataSet, Split
+from export.epoch import steps_of
 from export.files import write_whole
 from export.networks.condition import one_hot
+from export.presets import DEFAULT_PRESET, PRESETS
+from export.run import new_run, save_run
 from export.sources import digits
 from export.train import train
 from service.contract.card import ImageShape
 from service.contract.errors import CheckpointInvalid, TrainingDiverged
 
-QUICK = TrainingArguments(epochs=1, latent_dim=4, hidden=16)
+QUICK = TrainingArguments(epochs=1, latent_dim=4, hidden=16, encoder_hidden=16)
 
 
 def untrained(labels: int, **arguments: Any) -> CVAE:
@@ -175,3 +180,134 @@ def test_measuring_is_repeatable(data: DataSet, digits_checkpoint: Checkpoint) -
     torch.rand(7)
     assert elbo(model, data.test, seed=3, binarise=True) == first
     assert np.isfinite(first.negative_elbo)
+
+
+def an_epoch(number: int, validation: float) -> Epoch:
+    return Epoch(
+        epoch=number,
+        train=validation,
+        validation=validation,
+        validation_reconstruction=validation,
+        validation_kl=0.0,
+    )
+
+
+def test_best_epoch_is_kept(data: DataSet) -> None:
+    """Whatever comes after it, the checkpoint holds the epoch with the best validation bound."""
+    run = new_run(data, QUICK.model_copy(update={"epochs": 9}), CPU)
+    for number, validation in enumerate((50.0, 40.0, 40.0, 45.0), start=1):
+        with torch.no_grad():
+            run.model.to_mu.bias.fill_(float(number))
+        run.add(an_epoch(number, validation))
+    assert run.best_epoch == 2
+    assert run.best["to_mu.bias"].unique().tolist() == [2.0]
+
+
+@pytest.mark.parametrize(("patience", "stops_after"), [(0, 6), (1, 4), (2, 5)])
+def test_training_stops_early_when_patience_ends(
+    data: DataSet, patience: int, stops_after: int
+) -> None:
+    """After `patience` epochs without a better bound the run is over; without patience, at its end."""
+    run = new_run(data, QUICK.model_copy(update={"epochs": 6, "patience": patience}), CPU)
+    for number, validation in enumerate((9.0, 8.0, 7.0, 7.5, 7.5, 7.5), start=1):
+        if run.is_over:
+            break
+        run.add(an_epoch(number, validation))
+    assert (len(run.history), run.is_over) == (stops_after, True)
+
+
+def test_checkpoint_has_the_learning_curves(digits_checkpoint: Checkpoint) -> None:
+    """Every epoch is there with its training and validation bound, and which one was the best."""
+    facts = digits_checkpoint.facts
+    assert [epoch.epoch for epoch in facts.history] == [1, 2, 3]
+    assert facts.history[-1].train < facts.history[0].train
+    assert facts.epoch == min(facts.history, key=lambda epoch: epoch.validation).epoch
+
+
+def unfinished(path: Path, data: DataSet, arguments: TrainingArguments) -> None:
+    """A run of which one epoch is done."""
+    run = new_run(data, arguments, CPU)
+    list(steps_of(run, data.train))
+    run.add(an_epoch(1, 60.0))
+    save_run(path, run)
+
+
+def test_unfinished_run_is_gone_on_with_to_the_same_weights(data: DataSet, tmp_path: Path) -> None:
+    """A run taken up after its first epoch ends with the weights of one that was never stopped."""
+    arguments = QUICK.model_copy(update={"epochs": 2, "binarise": True, "couplings": 2})
+    unfinished(tmp_path / "state", data, arguments)
+    gone_on = train(data, arguments, state=tmp_path / "state")
+    never_stopped = train(data, arguments)
+    assert gone_on.weights.keys() == never_stopped.weights.keys()
+    assert all(
+        torch.equal(gone_on.weights[name], weight) for name, weight in never_stopped.weights.items()
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unfinished_run_of_something_else_is_refused(data: DataSet, tmp_path: Path) -> None:
+    """Other arguments or other data do not go on with it: what differs is named, nothing is lost."""
+    state, arguments = tmp_path / "state", QUICK.model_copy(update={"epochs": 2})
+    unfinished(state, data, arguments)
+    before = state.read_bytes()
+    with pytest.raises(CheckpointInvalid, match=r"another seed \(0\), .*--restart"):
+        train(data, arguments.model_copy(update={"seed": 1}), state=state)
+    with pytest.raises(CheckpointInvalid, match="another data, files"):
+        train(replace(data, name="other", files={"x": "0" * 64}), arguments, state=state)
+    assert state.read_bytes() == before
+    state.write_bytes(b"something else")
+    with pytest.raises(CheckpointInvalid, match="was not written by"):
+        train(data, arguments, state=state)
+
+
+def test_labels_are_not_looked_at_without_a_condition(data: DataSet) -> None:
+    """An unconditional model is the same whatever the labels are, and its checkpoint has none."""
+    arguments = QUICK.model_copy(update={"conditional": False})
+    shuffled = Split(data.train.images, data.train.labels[::-1].copy())
+    first, other = train(data, arguments), train(replace(data, train=shuffled), arguments)
+    assert first.facts.labels == ()
+    assert all(torch.equal(first.weights[name], other.weights[name]) for name in first.weights)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"importance_samples": 3},
+        {"kl_warmup": 0.5},
+        {"likelihood": "logistic"},
+        {"encoder": "convolutional", "decoder": "convolutional", "feature_maps": 4},
+        {"skip": True},
+    ],
+)
+def test_every_argument_counts(data: DataSet, changed: dict[str, Any]) -> None:
+    """Each way to train ends in finite figures and in weights of its own."""
+    plain, other = train(data, QUICK), train(data, QUICK.model_copy(update=changed))
+    assert all(math.isfinite(value) for value in other.facts.quality.values())
+    assert any(
+        name not in plain.weights or not torch.equal(weight, plain.weights[name])
+        for name, weight in other.weights.items()
+    )
+
+
+def test_mixed_precision_trains_in_fewer_bits(data: DataSet) -> None:
+    """bfloat16 on the CPU takes the same path as on CUDA: finite, recorded, and close to float32."""
+    mixed = train(data, QUICK, accelerator=Accelerator(torch.device("cpu"), mixed=True))
+    whole = train(data, QUICK)
+    assert (mixed.facts.mixed, whole.facts.mixed) == (True, False)
+    assert not torch.equal(mixed.weights["to_mu.weight"], whole.weights["to_mu.weight"])
+    nats = [found.facts.quality["test_negative_elbo_nats"] for found in (mixed, whole)]
+    assert nats[0] == pytest.approx(nats[1], rel=0.02)
+
+
+def test_presets_are_arguments_that_can_be_built() -> None:
+    """Every preset makes a model, and the default is one of them."""
+    assert DEFAULT_PRESET in PRESETS
+    for preset in PRESETS.values():
+        with torch.device("meta"):
+            assert untrained_cvae(preset.arguments, ImageShape(height=28, width=28, channels=1), 10)
+
+
+def test_binary_pixels_have_no_logistic_likelihood() -> None:
+    """A combination that means nothing is refused before any training."""
+    with pytest.raises(ValidationError, match="bernoulli likelihood"):
+        TrainingArguments(binarise=True, likelihood="logistic")

@@ -18,18 +18,18 @@ HALVINGS = 4
 class ConvolutionalEncoder(nn.Module):
     """x [B, D], c [B, K] -> features [B, hidden]."""
 
-    def __init__(self, shape: ImageShape, labels: int, channels: int, hidden: int) -> None:
+    def __init__(self, shape: ImageShape, labels: int, maps: int, hidden: int) -> None:
         super().__init__()
         self.shape, self.grid = shape, small_grid(shape)
         self.layers = nn.Sequential(
-            nn.Conv2d(shape.channels, channels // 2, 3, stride=2, padding=1),
+            nn.Conv2d(shape.channels, maps // 2, 3, stride=2, padding=1),
             nn.SiLU(),
-            nn.Conv2d(channels // 2, channels, 3, stride=2, padding=1),
+            nn.Conv2d(maps // 2, maps, 3, stride=2, padding=1),
             nn.SiLU(),
         )
         height, width = self.grid
         self.to_features = nn.Sequential(
-            nn.Linear(channels * height * width + labels, hidden), nn.SiLU()
+            nn.Linear(maps * height * width + labels, hidden), nn.SiLU()
         )
 
     def forward(self, x: Tensor, c: Tensor | None) -> Tensor:
@@ -48,29 +48,29 @@ class ConvolutionalDecoder(nn.Module):
     """z [..., L], c [..., K] -> logits [..., D]."""
 
     def __init__(
-        self, shape: ImageShape, labels: int, latent_dim: int, channels: int, hidden: int
+        self, shape: ImageShape, labels: int, latent_dim: int, maps: int, hidden: int
     ) -> None:
         super().__init__()
-        self.shape, self.grid, self.channels = shape, small_grid(shape), channels
+        self.shape, self.grid, self.maps = shape, small_grid(shape), maps
         height, width = self.grid
         self.to_grid = nn.Sequential(
             nn.Linear(latent_dim + labels, hidden),
             nn.ReLU(),
-            nn.Linear(hidden, channels * height * width),
+            nn.Linear(hidden, maps * height * width),
             nn.ReLU(),
         )
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, 4 * (channels // 2), 3, padding=1),
+            nn.Conv2d(maps, 4 * (maps // 2), 3, padding=1),
             nn.PixelShuffle(2),
             nn.ReLU(),
-            nn.Conv2d(channels // 2, 4 * shape.channels, 3, padding=1),
+            nn.Conv2d(maps // 2, 4 * shape.channels, 3, padding=1),
             nn.PixelShuffle(2),
         )
 
     def forward(self, z: Tensor, c: Tensor | None) -> Tensor:
         around = z.shape[:-1]
         height, width = self.grid
-        grid = self.to_grid(beside(z, c)).reshape(-1, self.channels, height, width)
+        grid = self.to_grid(beside(z, c)).reshape(-1, self.maps, height, width)
         image = self.layers(grid)[:, :, : self.shape.height, : self.shape.width]  # [B, C, H, W]
         return torch.permute(image, (0, 2, 3, 1)).reshape(*around, self.shape.size_bytes)
 

@@ -105,4 +105,3 @@ class Coupling(nn.Module):
 def gaussian_log_density(eps: Tensor) -> Tensor:
     """log N(eps; 0, I), summed: [..., L] -> [...]."""
     return -0.5 * (eps.square() + math.log(2 * math.pi)).sum(dim=-1)
-

@@ -2,7 +2,7 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 import typer
 from pydantic import ValidationError
@@ -13,11 +13,29 @@ from service.contract.errors import StartRefused
 from service.contract.settings import default_data_dir
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from export.accelerator import Accelerator
+    from export.data import DataSet
     from service.contract.card import DecoderCard
 
 _PRESETS_IN_WORDS = "; ".join(f"`{name}`: {preset.reason}" for name, preset in PRESETS.items())
 _MODEL, _STEPS, _RUN = "Model", "Optimisation", "Run"
+
+
+class Source(NamedTuple):
+    """What `--data`, `--size` and `--channels` say."""
+
+    name: str
+    size: int | None
+    channels: int | None
+
+    def open(self, console: "Console") -> "DataSet":
+        from export.sources import open_data
+
+        size = (self.size, self.size) if self.size else None
+        cache = default_data_dir() / "datasets"
+        return open_data(self.name, cache=cache, size=size, channels=self.channels, console=console)
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +62,10 @@ def train(
         ),
     ] = "mnist",
     size: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Resize an image folder to N x N pixels.")
+        int | None, typer.Option(min=1, max=1024, help="Crop and resize images to N x N pixels.")
+    ] = None,
+    channels: Annotated[
+        int | None, typer.Option(help="1 to take images as grey, 3 as RGB [as they are]")
     ] = None,
     out: Annotated[Path, typer.Option(help="The checkpoint to write.")] = Path("checkpoint.pt"),
     preset: Annotated[
@@ -61,8 +82,8 @@ def train(
     latent_dim: Annotated[int | None, _given(_MODEL, "Numbers in a latent.")] = None,
     hidden: Annotated[int | None, _given(_MODEL, "Units in each layer of the decoder.")] = None,
     encoder_hidden: Annotated[int | None, _given(_MODEL, "Units in the encoder's layers.")] = None,
-    channels: Annotated[
-        int | None, _given(_MODEL, "Channels of the smallest feature map of a convolutional half.")
+    feature_maps: Annotated[
+        int | None, _given(_MODEL, "Feature maps of a convolutional half's smallest grid.")
     ] = None,
     couplings: Annotated[
         int | None, _given(_MODEL, "Depth of the learned prior; 0 is N(0, I).")
@@ -132,7 +153,7 @@ def train(
         latent_dim=latent_dim,
         hidden=hidden,
         encoder_hidden=encoder_hidden,
-        channels=channels,
+        feature_maps=feature_maps,
         couplings=couplings,
         coupling_hidden=coupling_hidden,
         likelihood=likelihood,
@@ -150,12 +171,12 @@ def train(
 
     where = accelerator(device, mixed=mixed, compiled=compiled)
     _check_writable(out)
-    _train(data, size, arguments, where, out, restart=restart)
+    source = Source(data, size, channels)
+    _train(source, arguments, where, out, restart=restart)
 
 
 def _train(
-    source: str,
-    size: int | None,
+    source: "Source",
     arguments: TrainingArguments,
     where: "Accelerator",
     out: Path,
@@ -164,14 +185,12 @@ def _train(
 ) -> None:
     from rich.console import Console
 
-    from export.sources import open_data
     from export.train import train as fit
 
     console, state = Console(), out.with_name(f"{out.name}.unfinished")
     if restart:
         state.unlink(missing_ok=True)
-    pixels = (size, size) if size else None
-    data = open_data(source, cache=default_data_dir() / "datasets", size=pixels, console=console)
+    data = source.open(console)
     try:
         checkpoint = fit(data, arguments, accelerator=where, console=console, state=state)
     except KeyboardInterrupt:
