@@ -212,6 +212,22 @@ def test_all_faults_are_told_at_once() -> None:
         assert words in told
 
 
+def of_open_height() -> bytes:
+    """A decoder whose height follows from numbers: 4 and 2, but reading does not tell which."""
+    order = numpy_helper.from_array(np.array([0, 1, 2, 3], np.int64))
+    return of_nodes(
+        helper.make_node("Constant", [], ["order"], value=order),
+        helper.make_node("Cast", ["shape"], ["numbers"], to=TensorProto.FLOAT),
+        helper.make_node("Exp", ["numbers"], ["e"]),
+        helper.make_node("Log", ["e"], ["same"]),
+        helper.make_node("Round", ["same"], ["rounded"]),
+        helper.make_node("Cast", ["rounded"], ["whole_numbers"], to=TensorProto.INT64),
+        *grey_levels("latent"),
+        image=("H", "W", "C"),
+        shape="whole_numbers",
+    )
+
+
 SIGNATURES = {
     "names": (tiny_graph(latent_name="z"), DRAFT, "latent float32 [batch, latent_dim] is missing"),
     "also_told_as_extra": (tiny_graph(latent_name="z"), DRAFT, "z float32 [64, 8] is one too many"),
@@ -241,9 +257,9 @@ SIGNATURES = {
         "different batches",
     ),
     "open_height": (
-        of_nodes(*grey_levels("latent"), image=("H", 2, 1)),
+        of_open_height(),
         {"name": "theirs"},
-        "leaves height open (H); only the batch may be dynamic",
+        "leaves height open (H): fix it in the export, or name image/height in the card",
     ),
     "digest": (tiny_graph(), DRAFT | {"digest": "0" * 64}, "left out of the card, it is filled in"),
 }
@@ -283,6 +299,20 @@ def test_a_graph_of_any_batch_runs_on_the_cards(told: dict[str, int], batch_size
     file = of_nodes(*grey_levels("latent"), batch="B")
     card = card_of(file, {"name": "theirs", **told})
     assert (card.batch_size, card.labels) == (batch_size, ())
+
+
+def test_dimensions_left_open_are_read_from_the_graph_or_the_card() -> None:
+    """torch's older exporter leaves height and width open where only the batch was asked to be."""
+    square = {"height": 4, "width": 2, "channels": 1}
+    image = ImageShape(**square)
+    inferred = of_nodes(*grey_levels("latent"), batch="B", image=("H", "W", "C"))
+    assert card_of(inferred, {"name": "theirs"}).image == image
+    assert card_of(of_open_height(), {"name": "theirs", "image": square}).image == image
+    other = {"height": 2, "width": 4, "channels": 1}
+    told = refusals(of_open_height(), {"name": "theirs", "image": other})
+    assert len(told) == 1
+    assert told[0].startswith("loads: ")
+    assert "[64, 2, 4, 1]" in told[0]
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int8"])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, helper, shape_inference
 
 from export.inspection.finding import Draft
 from service.contract.card import IMAGE_OUTPUT, LABEL_INPUT, LATENT_INPUT
@@ -47,22 +47,37 @@ class Signature:
 
 
 def signature(model: ModelProto) -> Signature:
-    """What the file declares. Weights that are inputs too are told elsewhere."""
+    """What the file declares, and what follows for dimensions that it leaves open.
+
+    Exporters leave height and width open where only the batch is: what the graph computes tells more.
+    Weights that are inputs too are told elsewhere.
+    """
+    inferred = _inferred(model)
     weights = {tensor.name for tensor in model.graph.initializer}
     inputs = [_tensor(value) for value in model.graph.input if value.name not in weights]
-    return Signature(tuple(inputs), tuple(map(_tensor, model.graph.output)))
+    return Signature(tuple(inputs), tuple(map(_tensor, inferred.graph.output)))
+
+
+def _inferred(model: ModelProto) -> ModelProto:
+    try:
+        return shape_inference.infer_shapes(model, data_prop=True)
+    except MemoryError:
+        raise
+    except Exception:  # Each of ONNX's own classes; its checker will tell which.
+        return model
 
 
 def facts(found: Signature, draft: Draft) -> Draft:
-    """What a fixed signature tells of a card; only sure of itself where there are no faults."""
+    """What a signature tells of a card; only sure of itself where there are no faults."""
     tensors = found.by_name
     batches = [t.dims[0] for t in tensors.values() if t.dims and isinstance(t.dims[0], int)]
-    height, width, channels = tensors[IMAGE_OUTPUT].dims[1:]
-    return {
-        "latent_dim": tensors[LATENT_INPUT].dims[1],
-        "image": {"height": height, "width": width, "channels": channels},
-        "batch_size": next(iter(batches), draft.get("batch_size", DEFAULT_BATCH_SIZE)),
-    }
+    _, latent_dim = tensors[LATENT_INPUT].dims
+    _, height, width, channels = tensors[IMAGE_OUTPUT].dims
+    image = {"height": height, "width": width, "channels": channels}
+    told = {"batch_size": next(iter(batches), draft.get("batch_size", DEFAULT_BATCH_SIZE))}
+    told |= {"latent_dim": latent_dim} if isinstance(latent_dim, int) else {}
+    is_known = all(isinstance(dim, int) for dim in image.values())
+    return told | ({"image": image} if is_known else {})
 
 
 def signature_faults(found: Signature, draft: Draft) -> list[str]:
@@ -114,7 +129,10 @@ def _float_hint(tensor: Tensor) -> str:
 
 def _dim_fault(tensor: Tensor, count: str, dim: int | str, told: int | None) -> str | None:
     if not isinstance(dim, int):
-        return f"{tensor} leaves {count} open ({dim}); only the batch may be dynamic"
+        # What the card says of an open dimension is tried on every image.
+        place = count if tensor.name == LATENT_INPUT else f"image/{count}"
+        open_ = f"{tensor} leaves {count} open ({dim}): fix it in the export, or name {place}"
+        return None if told is not None else f"{open_} in the card"
     if told is not None and dim != told:
         return f"{tensor} has {count} {dim}, the card says {told}"
     if count == "channels" and dim not in (1, 3):
