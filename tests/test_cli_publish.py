@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from service.lifecycle.decoders import find_card
 from tests.fixtures.commands import COMMAND, Ended, environment, latentmill, start
 from tests.fixtures.decoders import tiny_decoder, tiny_graph
 from tests.fixtures.graphs import DRAFT, endless, grey_levels, of_nodes, with_node
+from tests.fixtures.processes import eventually
 from workers.decoder import Decoder
 from workers.latents import draw_latents
 from workers.sessions import Sessions
@@ -163,6 +165,17 @@ def test_ctrl_c_stops_a_check_that_hangs(tmp_path: Path) -> None:
     assert (process.returncode, stderr) == (130, "")
     assert not any(child.is_running() for child in children)
     assert is_untouched(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the time limit ends it")
+def test_a_killed_command_takes_its_check_along(tmp_path: Path) -> None:
+    """Nobody is left to stop a check that hangs, so the kernel does."""
+    write(tmp_path, endless(), {"name": "theirs"})
+    with start("publish", "decoder.onnx", cwd=tmp_path) as process:
+        children = wait_for_child(process.pid)
+        time.sleep(3)
+        process.kill()
+    assert eventually(lambda: not any(child.is_running() for child in children), within_s=10)
 
 
 def wait_for_child(pid: int) -> list[psutil.Process]:

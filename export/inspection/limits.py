@@ -1,5 +1,6 @@
 """What a file may cost while it is checked: bytes, seconds and memory."""
 
+import ctypes
 import resource
 import signal
 import sys
@@ -18,6 +19,9 @@ DEFAULT_SIZE_BYTES = 256 * 2**20
 #: in memory: as bytes, as message, as copies of ONNX and ONNX Runtime, packed, in three sessions.
 _MEMORY_BYTES, _COPIES = 8 * 2**30, 12
 
+#: Option of Linux: which signal this process gets when its parent has died (prctl(2)).
+_PR_SET_PDEATHSIG = 1
+
 #: Exit code of a process that was refused memory in Python.
 OUT_OF_MEMORY = 12
 
@@ -33,15 +37,16 @@ class Limits(Value):
         return _MEMORY_BYTES + _COPIES * file_bytes
 
     def bind_this_process(self, file_bytes: int) -> None:
-        """Let the kernel end this process at its time, and refuse it memory beyond its share.
+        """Let the kernel end this process at its time or with its parent, and refuse it memory.
 
-        The alarm needs nobody to watch it: a hang inside a library ends, even when the parent has
-        gone. Memory is limited on Linux; macOS maps more than any limit before a program begins.
+        The alarm needs nobody to watch it: it ends a hang inside a library too. Memory is limited on
+        Linux; macOS maps more than any limit before a program begins.
         """
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.alarm(self.time_s)
         _lower(resource.RLIMIT_CORE, 0)
         if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
             _lower(resource.RLIMIT_AS, self.memory_bytes(file_bytes))
 
 
