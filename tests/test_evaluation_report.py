@@ -14,7 +14,7 @@ from export.decoder import export_decoder, write_folder
 from export.evaluation.page import page
 from export.evaluation.report import Report
 from export.publish import load_folder
-from service.contract.errors import CheckpointInvalid, DataSetInvalid
+from service.contract.errors import CheckpointInvalid, DataSetInvalid, StartRefused
 from tests.fixtures.bank import bank_decoder
 from tests.fixtures.commands import here, start
 from tests.fixtures.decoders import tiny_decoder
@@ -63,6 +63,12 @@ def test_what_is_left_out_is_told(judge: Judge) -> None:
     text = page(report)
     assert "it needs the encoder: give --checkpoint" in text
     assert 'id="score"' not in text
+
+
+def test_nothing_to_measure_is_refused(judge: Judge) -> None:
+    """Where no figure can be taken, the reason stands in place of an empty page."""
+    with pytest.raises(StartRefused, match=r"likelihood: it needs the encoder: give --checkpoint"):
+        judge.judge(judge.real(), "likelihood")
 
 
 def test_an_unconditional_decoder_is_compared_by_images(judge: Judge) -> None:
@@ -141,7 +147,7 @@ def test_the_card_tells_the_headlines(
     write_folder(tmp_path / "decoder", onnx, card)
     words = ("evaluate", "decoder", "--data", "digits", "--quick", "--threads", "1")
     some = ("--only", "fidelity", "--only", "score")
-    ended = here(*words, *some, cwd=tmp_path)
+    ended = here(*words, *some, "--card", cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     figures = json.loads((tmp_path / "report" / "report.json").read_bytes())
     told = load_folder(tmp_path / "decoder")[1]
@@ -153,9 +159,14 @@ def test_the_card_tells_the_headlines(
     assert told.model_copy(update={"quality": card.quality}) == card
     Decoder(onnx, told)
     page_before = (tmp_path / "report" / "report.html").read_bytes()
-    # A card that tells more is no other decoder: the report stays the same, and --no-card leaves it alone.
+    # Another measure adds its figure and takes none away.
+    assert here(*words, "--only", "manifold", "--card", cwd=tmp_path).returncode == 0
+    assert set(load_folder(tmp_path / "decoder")[1].quality["evaluation"]) >= HEADLINES | {
+        "coverage"
+    }
+    # A card that tells more is no other decoder: the report stays. A quick look leaves the card alone.
     (tmp_path / "decoder" / "card.json").write_bytes(card.to_json())
-    ended = here(*words, *some, "--no-card", cwd=tmp_path)
+    ended = here(*words, *some, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert load_folder(tmp_path / "decoder")[1] == card
     assert (tmp_path / "report" / "report.html").read_bytes() == page_before
@@ -168,6 +179,7 @@ def test_the_card_tells_the_headlines(
         (("mnist", "--data", "digits"), "draws 28x28x1 images and digits holds 8x8x1"),
         (("mnist", "--checkpoint", "none.pt"), "none.pt cannot be read"),
         (("mnist", "--only", "beauty"), "beauty"),
+        (("mnist", "--skip", "fidelity", "--only", "fidelity"), "--skip leaves no measure"),
         (("mnist", "--to", "/proc/none"), "cannot be written"),
     ],
 )

@@ -27,6 +27,7 @@ from export.evaluation.score import classification_accuracy_score
 from export.evaluation.temperature import fidelity_by_temperature
 from export.evaluation.watch import Watch
 from service.contract.card import DecoderCard
+from service.contract.errors import StartRefused
 from service.contract.value import Value
 from workers.decoder import Decoder
 
@@ -42,6 +43,8 @@ _FIGURES: Mapping[Measure, Callable[[Bench], Value]] = {
     Measure.CURVE: learning_curve,
 }
 _NEED_LABELS = {Measure.FIDELITY, Measure.SCORE, Measure.AUGMENTATION, Measure.TEMPERATURE}
+#: Whose figures mean something only beside what the reference classifier reads of real images.
+_JUDGED = _NEED_LABELS | {Measure.MANIFOLD, Measure.NEIGHBOURS}
 _NEED_CHECKPOINT = {Measure.BOUND, Measure.LIKELIHOOD, Measure.CURVE}
 
 
@@ -65,7 +68,8 @@ def evaluate(
 ) -> Evaluation:
     """Take every measure. Same arguments, versions and threads: same report and pictures.
 
-    Trained classifiers are kept in the folder `kept`. Raises DataSetInvalid.
+    Trained classifiers are kept in the folder `kept`. Raises DataSetInvalid for data that is not the
+    decoder's, CheckpointInvalid for another's checkpoint, StartRefused where no measure can be taken.
     """
     threads = threads or torch.get_num_threads()
     lessons = Lessons(data.shape, len(data.labels), kept)
@@ -74,6 +78,7 @@ def evaluate(
         # Another decoder's checkpoint is told before minutes of work.
         _ = bench.model
     left_out = {measure: why for measure in Measure if (why := _why_not(measure, bench))}
+    _check_something_is_left(arguments, left_out)
     with repeatable(arguments.seed, threads):
         found = {
             str(measure): take(bench)
@@ -86,7 +91,7 @@ def evaluate(
                 "data": _judged_by(data),
                 "arguments": arguments,
                 "rests_on": _rests_on(threads),
-                "reference": bench.reference if data.labels else None,
+                "reference": bench.reference if data.labels and _JUDGED & found.keys() else None,
                 "left_out": left_out,
                 **found,
             }
@@ -109,6 +114,14 @@ def _why_not(measure: Measure, bench: Bench) -> str | None:
     if measure in _NEED_CHECKPOINT and bench.checkpoint is None:
         return "it needs the encoder: give --checkpoint"
     return None
+
+
+def _check_something_is_left(
+    arguments: EvaluationArguments, left_out: Mapping[Measure, str]
+) -> None:
+    if all(measure in left_out for measure in Measure):
+        whys = [f"{measure}: {left_out[measure]}" for measure in arguments.measures]
+        raise StartRefused(f"nothing is left to measure ({'; '.join(whys) or 'all is skipped'})")
 
 
 def _rests_on(threads: int) -> dict[str, str | int]:

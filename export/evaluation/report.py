@@ -63,7 +63,11 @@ class Report(Value):
 
     def headlines(self) -> dict[str, object]:
         """The few figures for the decoder's card."""
-        found: dict[str, object] = {"data": self.data.name, "seed": self.arguments.seed}
+        found: dict[str, object] = {
+            "data": self.data.name,
+            "seed": self.arguments.seed,
+            "seeds": self.arguments.seeds,
+        }
         if self.reference:
             found["reference_classifier_accuracy"] = self.reference.accuracy
         if self.fidelity:

@@ -73,8 +73,12 @@ def evaluate(
         int | None, typer.Option(min=1, help="Threads of torch; part of what figures rest on.")
     ] = None,
     card: Annotated[
-        bool, typer.Option(help="Write the headline figures into card.json, if it is a folder.")
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--card/--no-card",
+            help="Write the headline figures into the folder's card.json.  \\[yes, but for --quick]",
+        ),
+    ] = None,
 ) -> None:
     """Measure a decoder and write a page that says how good it is. Needs the `export` extra.
 
@@ -99,17 +103,18 @@ def evaluate(
     begun = time.monotonic()
     found = _evaluate(decoder, data, checkpoint, arguments, threads)
     _write(found, to)
-    if card:
+    if card if card is not None else not quick:
         _tell_card(decoder, found.report)
     _print(found.report, to, time.monotonic() - begun)
 
 
 def _measures(only: list[Measure] | None, skip: list[Measure] | None) -> tuple[Measure, ...]:
-    return tuple(
-        measure
-        for measure in Measure
-        if measure in (only or Measure) and measure not in (skip or ())
+    asked = tuple(
+        each for each in Measure if each in (only or Measure) and each not in (skip or ())
     )
+    if not asked:
+        raise typer.BadParameter("--skip leaves no measure; name another by --only")
+    return asked
 
 
 def _arguments(given: Mapping[str, object], *, quick: bool) -> EvaluationArguments:
@@ -174,12 +179,29 @@ def _tell_card(decoder: str, report: "Report") -> None:
 
     if Path(decoder).is_dir():
         _, card = load_folder(Path(decoder))
-        quality = card.quality | {"evaluation": report.headlines()}
-        told = card.model_copy(update={"quality": quality})
+        found = report.headlines()
+        known = card.quality.get("evaluation", {})
+        # A later run of other measures adds its figures; those of other data say nothing any more.
+        kept = known if known.get("data") == found["data"] else {}
+        told = card.model_copy(update={"quality": card.quality | {"evaluation": kept | found}})
         write_whole(Path(decoder) / CARD_FILE, told.to_json())
 
 
 def _print(report: "Report", folder: Path, took_s: float) -> None:
-    for name, figure in report.headlines().items():
-        print(f"{name.replace('_', ' ')}: {figure}")
+    from export.evaluation.page import percent, spread_in_words
+
+    shares = {
+        "label fidelity": report.fidelity and report.fidelity.fidelity,
+        "classification accuracy score": report.score and report.score.score,
+        "coverage": report.manifold and report.manifold.coverage,
+    }
+    if report.reference:
+        print(f"reference classifier, real test images: {percent(report.reference.accuracy)}")
+    for name, share in shares.items():
+        if share:
+            print(f"{name}: {percent(share.mean)} {spread_in_words(share)}".rstrip())
+    if report.likelihood:
+        given = "x" if report.likelihood.marginal else "x|label"
+        error = report.likelihood.standard_error
+        print(f"-log p({given}): {report.likelihood.nll:.2f} ± {error:.2f} nats")
     print(f"{folder / 'report.html'} after {took_s:.0f} s")
