@@ -97,14 +97,14 @@ def test_interrupted_training_goes_on_to_the_same_checkpoint(
     tmp_path: Path, how: signal.Signals
 ) -> None:
     """Stopped in the middle, the same command ends with the very file of a run never stopped."""
-    words = ("train", "--data", "digits", "--epochs", "40", *SMALL, "--out")
+    words = ("train", "--data", "digits", "--epochs", "25", *SMALL, "--out")
     process = start(tmp_path, *words, "stopped.pt", PYTHONUNBUFFERED="1")
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch 3/"):
             break
     process.send_signal(how)
-    said = process.communicate(timeout=30)[0]
+    said = process.communicate(timeout=100)[0]
     assert process.returncode != 0
     assert "Traceback" not in said
     assert ("the same command goes on" in said) == (how == signal.SIGINT)

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -84,15 +85,15 @@ def test_logistic_levels_sum_to_one() -> None:
 
 
 def test_logistic_has_a_spread_for_each_channel() -> None:
-    """In H x W x C order a channel's spread reaches that channel's pixels alone."""
-    likelihood = DiscretisedLogistic(3)
-    likelihood.log_spread.data[1] = 1.0
-    apart = [
-        likelihood.log_probability(x.reshape(1, -1), torch.zeros(1, 12)).item()
-        for x in (torch.eye(3).repeat(1, 4)[channel] for channel in range(3))
-    ]
-    assert apart[0] == pytest.approx(apart[2])
-    assert apart[1] != pytest.approx(apart[0], abs=0.1)
+    """In H x W x C order every pixel is judged by the spread of its own channel."""
+    rgb, x, logits = DiscretisedLogistic(3), torch.rand(1, 6), torch.randn(1, 6)
+    rgb.log_spread.data = torch.tensor([-4.0, -2.0, 0.0])
+    apart = 0.0
+    for channel in range(3):
+        grey = DiscretisedLogistic(1)
+        grey.log_spread.data[0] = rgb.log_spread.data[channel]
+        apart += grey.log_probability(x[:, channel::3], logits[:, channel::3]).item()
+    assert rgb.log_probability(x, logits).item() == pytest.approx(apart, rel=1e-5)
 
 
 def test_likelihood_takes_many_latents_for_one_image() -> None:
@@ -158,14 +159,17 @@ def test_importance_weighted_likelihood_is_right_where_it_can_be_computed() -> N
 
 
 def test_marginal_likelihood_is_the_mean_over_the_labels() -> None:
-    """p(x) = sum_c p(x|c) / K, never better than the best label and never K times worse."""
-    model, split = model_of((2, 2, 1), labels=3, couplings=2), split_of((2, 2, 1), 3)
-    alone = importance_weighted(model, split, samples=2000, seed=0, marginal=True)
-    each = [
+    """p(x) = sum_c p(x|c) / K, in which every label has the same weight."""
+    model = model_of((2, 2, 1), labels=3)
+    with torch.no_grad():
+        model.decoder.to_logits.weight.mul_(9)  # type: ignore[union-attr, operator]
+    twice = np.repeat(np.array([0, 255, 255, 0], np.uint8).reshape(1, 2, 2, 1), 2, axis=0)
+    alone, *each = (
         importance_weighted(
-            model, Split(split.images, split.labels * 0 + label), samples=2000, seed=0
+            model, Split(twice, np.full(2, label)), samples=5000, seed=0, marginal=marginal
         )
-        for label in range(3)
-    ]
-    assert alone.marginal
-    assert min(label.nll for label in each) < alone.nll < max(label.nll for label in each) + 1e-3
+        for label, marginal in ((0, True), (0, False), (1, False), (2, False))
+    )
+    mean = np.mean([math.exp(-label.nll) for label in each])
+    assert alone.nll == pytest.approx(-math.log(mean), abs=0.02)
+    assert max(label.nll for label in each) - min(label.nll for label in each) > 0.01

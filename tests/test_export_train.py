@@ -250,7 +250,7 @@ def test_unfinished_run_of_something_else_is_refused(data: DataSet, tmp_path: Pa
     state, arguments = tmp_path / "state", QUICK.model_copy(update={"epochs": 2})
     unfinished(state, data, arguments)
     before = state.read_bytes()
-    with pytest.raises(CheckpointInvalid, match=r"another seed \(0\), .*--restart"):
+    with pytest.raises(CheckpointInvalid, match=r"another seed \(0\): .*--restart"):
         train(data, arguments.model_copy(update={"seed": 1}), state=state)
     with pytest.raises(CheckpointInvalid, match="another data, files"):
         train(replace(data, name="other", files={"x": "0" * 64}), arguments, state=state)
