@@ -8,9 +8,10 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from export.inspection.checks import try_out
 from export.inspection.child import inspected
 from export.inspection.finding import Finding, Verdict
-from export.inspection.trial import Trial, try_out
+from export.inspection.trial import Trial
 from service.contract.card import DecoderCard
 from tests.fixtures.decoders import DIGITS, tiny_card, tiny_graph
 from tests.fixtures.graphs import BATCH, DIM, DRAFT, grey_levels, of_nodes
@@ -109,7 +110,10 @@ def test_a_decoder_that_draws_lots_does_not_repeat() -> None:
         helper.make_node("RandomNormalLike", ["latent"], ["chance"]), *grey_levels("chance")
     )
     found = tried("repeats", file, tiny_card(file, labels=(), shape=(4, 2, 1)))
-    assert (found.verdict, found.said) == ("refused", "the same latents drawn twice are two images")
+    assert (found.verdict, found.said) == (
+        "refused",
+        "the same latents drawn twice give two images",
+    )
 
 
 def embedding(classes: int, *, distinct: bool = True) -> bytes:

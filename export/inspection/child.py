@@ -13,6 +13,7 @@ import onnx
 from onnx import ModelProto
 
 from export.inspection import graph
+from export.inspection.checks import try_out
 from export.inspection.draft import completed, draft_faults, file_faults
 from export.inspection.finding import Draft, Finding, Line, Verdict, first_line, judged, ok, refused
 from export.inspection.limits import OUT_OF_MEMORY, Limits
@@ -20,7 +21,7 @@ from export.inspection.operators import operator_faults
 from export.inspection.precision import precision_finding, precision_of
 from export.inspection.runtime import runtime_faults
 from export.inspection.signature import facts, signature, signature_faults
-from export.inspection.trial import Trial, try_out
+from export.inspection.trial import Trial
 from service.contract.card import DecoderCard
 from service.contract.errors import DecoderRefused
 
