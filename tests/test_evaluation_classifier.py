@@ -8,8 +8,9 @@ import torch
 
 from export.data import Split
 from export.evaluation import lessons as room
-from export.evaluation.classifier import FEATURES, Lesson, features_of, learn, read
+from export.evaluation.classifier import FEATURES, features_of, read
 from export.evaluation.feature_space import COMPONENTS, pixel_space
+from export.evaluation.lesson import Lesson, learn
 from export.evaluation.lessons import Lessons
 from service.contract.card import ImageShape
 

@@ -10,12 +10,13 @@ from export.checkpoint import Checkpoint, CheckpointFacts
 from export.cvae import CVAE
 from export.data import DataSet, Split
 from export.evaluation.arguments import EvaluationArguments
-from export.evaluation.classifier import Classifier, Lesson, read, steps_for
+from export.evaluation.classifier import Classifier, read
 from export.evaluation.feature_space import (
     FeatureSpace,
     classifier_space,
     pixel_space,
 )
+from export.evaluation.lesson import Lesson, steps_for
 from export.evaluation.lessons import Lessons
 from export.evaluation.reading import Reading, reading_of
 from export.evaluation.trained import model_behind

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from export.data import LabelIds, Split
-from export.evaluation.classifier import Classifier, Lesson, empty_classifier, learn, read
+from export.evaluation.classifier import Classifier, empty_classifier, read
+from export.evaluation.lesson import Lesson, learn
 from export.evaluation.watch import Advance
 from export.files import write_whole
 from service.contract.card import ImageShape

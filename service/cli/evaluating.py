@@ -102,9 +102,7 @@ def evaluate(
     _check_writable(to / "report.json")
     begun = time.monotonic()
     found = _evaluate(decoder, data, checkpoint, arguments, threads)
-    _write(found, to)
-    if card if card is not None else not quick:
-        _tell_card(decoder, found.report)
+    _write(found, to, Path(decoder) if (not quick if card is None else card) else None)
     _print(found.report, to, time.monotonic() - begun)
 
 
@@ -163,28 +161,13 @@ def _evaluate(
         )
 
 
-def _write(found: "Evaluation", folder: Path) -> None:
-    from export.evaluation.page import page
-    from export.files import write_whole
+def _write(found: "Evaluation", to: Path, decoder: Path | None) -> None:
+    from export.evaluation.report_files import tell_card, write_report
 
-    # Both are made before either is written: no page stands beside another run's figures.
-    html, figures = page(found.report, found.galleries).encode(), found.report.to_json()
-    write_whole(folder / "report.json", figures)
-    write_whole(folder / "report.html", html)
-
-
-def _tell_card(decoder: str, report: "Report") -> None:
-    from export.files import write_whole
-    from export.publish import CARD_FILE, load_folder
-
-    if Path(decoder).is_dir():
-        _, card = load_folder(Path(decoder))
-        found = report.headlines()
-        known = card.quality.get("evaluation", {})
-        # A later run of other measures adds its figures; those of other data say nothing any more.
-        kept = known if known.get("data") == found["data"] else {}
-        told = card.model_copy(update={"quality": card.quality | {"evaluation": kept | found}})
-        write_whole(Path(decoder) / CARD_FILE, told.to_json())
+    write_report(to, found)
+    # A bundled decoder has no folder, and its card is not a user's to change.
+    if decoder and decoder.is_dir():
+        tell_card(decoder, found.report)
 
 
 def _print(report: "Report", folder: Path, took_s: float) -> None:
