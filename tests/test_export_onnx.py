@@ -13,7 +13,7 @@ from export.checkpoint import Checkpoint
 from export.decoder import export_decoder, write_folder
 from export.publish import load_folder
 from export.to_onnx import to_onnx
-from export.verify import verify
+from export.verify import agreement, verify
 from service.contract.card import DecoderCard
 from service.contract.errors import ExportFailed
 from service.contract.value import sha256_hex
@@ -68,11 +68,11 @@ def test_file_tells_nothing_of_where_it_was_made(exported: Exported) -> None:
 
 def test_workers_draw_what_pytorch_draws(exported: Exported, digits_checkpoint: Checkpoint) -> None:
     """Over a block of every label pixels agree within 1 grey level, and the card says how well."""
-    agreement = verify(digits_checkpoint, *exported)
-    assert agreement.images == 10 * 1024
-    assert agreement.pixels == 10 * 1024 * 64
-    assert agreement.largest_difference <= 1
-    assert exported[1].quality["onnx_against_torch"] == agreement.for_card()
+    found = agreement(digits_checkpoint, *exported)
+    assert found.images == 10 * 1024
+    assert found.pixels == 10 * 1024 * 64
+    assert found.largest_difference <= 1
+    assert exported[1].quality["onnx_against_torch"] == found.for_card()
 
 
 def test_another_decoder_is_told_from_this_one(
@@ -103,9 +103,9 @@ def test_grey_levels_are_the_rounded_bernoulli_means(
     weights = {name: tensor.numpy() for name, tensor in digits_checkpoint.weights.items()}
     latents = draw_latents(5, 0, 64, 8)
     hidden = np.concatenate([latents, np.eye(10, dtype=np.float32)[[4] * 64]], axis=1)
-    for layer in ("decoder.0", "decoder.2"):
+    for layer in ("decoder.layers.0", "decoder.layers.2"):
         hidden = np.maximum(hidden @ weights[f"{layer}.weight"].T + weights[f"{layer}.bias"], 0)
-    logits = hidden @ weights["to_logits.weight"].T + weights["to_logits.bias"]
+    logits = hidden @ weights["decoder.to_logits.weight"].T + weights["decoder.to_logits.bias"]
     by_hand = np.round(255 / (1 + np.exp(-logits))).reshape(64, 8, 8, 1)
     images = Decoder(*exported).decode(latents, "4")
     assert np.abs(images.astype(int) - by_hand).max() <= 1
