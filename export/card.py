@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 from export.checkpoint import Checkpoint
-from service.contract.card import DecoderCard, Precision
+from service.contract.card import DecoderCard
 from service.contract.errors import ExportFailed
 from service.contract.value import sha256_hex
 
@@ -14,7 +14,6 @@ def card_of(
     *,
     name: str,
     batch_size: int,
-    precision: Precision = "fp32",
     description: str = "",
 ) -> DecoderCard:
     """What is known of these bytes before they are verified. Raises ExportFailed for a bad name."""
@@ -28,7 +27,6 @@ def card_of(
             labels=facts.labels,
             image=facts.image,
             batch_size=batch_size,
-            precision=precision,
             description=description,
             training={
                 "data": {"name": facts.data, "sha256": facts.files},

@@ -6,9 +6,9 @@ from export.batch_size import measured_batch_size
 from export.card import card_of
 from export.checkpoint import Checkpoint
 from export.files import write_whole
+from export.precision_report import in_precision
 from export.publish import CARD_FILE, ONNX_FILE
 from export.to_onnx import to_onnx
-from export.variants import variant
 from export.verify import agreement, verify
 from service.contract.card import DecoderCard, Precision
 
@@ -31,16 +31,9 @@ def export_decoder(
     card_of(checkpoint, b"-", name=name, batch_size=batch_size or 1)
     batch_size = batch_size or measured_batch_size(checkpoint)
     whole = to_onnx(checkpoint, batch_size=batch_size)
-    verify(checkpoint, whole, card_of(checkpoint, whole, name=name, batch_size=batch_size))
-    onnx = variant(whole, precision)
-    card = card_of(
-        checkpoint,
-        onnx,
-        name=name,
-        batch_size=batch_size,
-        precision=precision,
-        description=description,
-    )
+    card = card_of(checkpoint, whole, name=name, batch_size=batch_size, description=description)
+    verify(checkpoint, whole, card)
+    onnx, card = in_precision(whole, card, precision)
     proven = {"onnx_against_torch": agreement(checkpoint, onnx, card).for_card()}
     return onnx, card.model_copy(update={"quality": card.quality | proven})
 

@@ -1,11 +1,11 @@
 """What fewer bits give and take: bytes, speed and pixels of each variant, measured in turns."""
 
-import time
 from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
 
+from export.speed import ROUNDS, images_per_s
 from export.variants import variant
 from service.contract.card import DecoderCard, Precision
 from service.contract.shard import BLOCK
@@ -14,9 +14,6 @@ from workers.decoder import Decoder, Images
 from workers.latents import draw_latents
 
 SEED = 0
-
-#: The best of several rounds: neighbours on the machine make a round slower, never faster.
-ROUNDS = 7
 
 
 @dataclass(frozen=True)
@@ -59,13 +56,11 @@ def precision_report(
     """Figures of fp32, fp16 and int8, in this order. `decoder` is in fp32. Raises ExportFailed."""
     files = [in_precision(decoder, card, precision) for precision in get_args(Precision)]
     decoders = [Decoder(file, told) for file, told in files]
-    # Variants take turns, so that a slow moment of the machine does not fall on one of them.
-    times = [[_seconds(decoder) for decoder in decoders] for _ in range(rounds)]
-    fastest = [min(of_one) for of_one in zip(*times, strict=True)]
+    speeds = images_per_s(decoders, rounds=rounds)
     reference = _images(decoders[0])
     return tuple(
-        _figures(decoder, best, fastest[0], reference)
-        for decoder, best in zip(decoders, fastest, strict=True)
+        _figures(decoder, speed, speeds[0], reference)
+        for decoder, speed in zip(decoders, speeds, strict=True)
     )
 
 
@@ -75,13 +70,13 @@ def levels_apart(decoder: Decoder, reference: Decoder) -> LevelsApart:
 
 
 def _figures(
-    decoder: Decoder, best: float, best_fp32: float, reference: Images
+    decoder: Decoder, speed: float, speed_fp32: float, reference: Images
 ) -> PrecisionFigures:
     return PrecisionFigures(
         precision=decoder.card.precision,
         size_bytes=decoder.card.size_bytes,
-        images_per_s=BLOCK / best,
-        speed_to_fp32=best_fp32 / best,
+        images_per_s=speed,
+        speed_to_fp32=speed / speed_fp32,
         apart=_apart(_images(decoder), reference),
     )
 
@@ -96,11 +91,3 @@ def _images(decoder: Decoder) -> Images:
     latents = draw_latents(SEED, 0, BLOCK, decoder.card.latent_dim)
     labels = decoder.card.labels or (None,)
     return np.concatenate([decoder.decode(latents, label) for label in labels])
-
-
-def _seconds(decoder: Decoder) -> float:
-    latents = draw_latents(SEED, 0, BLOCK, decoder.card.latent_dim)
-    label = decoder.card.labels[0] if decoder.card.labels else None
-    begun = time.perf_counter()
-    decoder.decode(latents, label)
-    return time.perf_counter() - begun
