@@ -9,6 +9,7 @@ import typer
 
 from service.cli import (
     archives,
+    comparing,
     decoders,
     doctor,
     evaluating,
@@ -46,6 +47,7 @@ for room in (
     doctor,
     training,
     evaluating,
+    comparing,
     publishing,
     samples,
     roles,
