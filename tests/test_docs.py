@@ -27,11 +27,18 @@ from service.local.stack import Stack
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+#: The pages whose commands are run.
+PAGES = {page: (ROOT / page).read_text() for page in ("README.md", "export/README.md")}
 ADDRESS = "127.0.0.1:8000"
 
 
 def blocks(language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+    found = rf"^```{language}\n(.*?)^```"
+    return [
+        block
+        for page in PAGES.values()
+        for block in re.findall(found, page, re.MULTILINE | re.DOTALL)
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +139,10 @@ def test_every_setting_is_in_the_readme(role: type[Settings]) -> None:
         assert field.description in README
 
 
-def test_every_linked_file_is_there() -> None:
-    """Pictures and pages that the README points to."""
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    assert links
-    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+@pytest.mark.parametrize("page", PAGES)
+def test_every_linked_file_is_there(page: str) -> None:
+    """Pictures and pages that a page points to."""
+    folder = (ROOT / page).parent
+    links = re.findall(r"\]\(([^)#]+)\)", PAGES[page])
+    assert [link for link in links if "://" not in link and not (folder / link).exists()] == []
+    assert links or page != "README.md"

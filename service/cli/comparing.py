@@ -7,6 +7,7 @@ import typer
 
 from export.evaluation.arguments import EvaluationArguments
 from export.presets import PRESETS
+from service.cli.training import check_writable
 from service.contract.settings import default_data_dir
 
 
@@ -57,6 +58,7 @@ def compare(
     from export.files import write_whole
     from export.sources import open_data
 
+    check_writable(to / "comparison.md")
     console = Console(stderr=True)
     arguments = EvaluationArguments(seeds=seeds, likelihood_samples=samples, likelihood_rows=rows)
     images = open_data(data, cache=default_data_dir() / "datasets", console=console)

@@ -9,6 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from export.evaluation.arguments import QUICK, EvaluationArguments, Measure
+from service.cli.training import check_writable
 from service.contract.settings import default_data_dir
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def evaluate(
         "measures": _measures(only, skip),
     }
     arguments = _arguments(given, quick=quick)
-    _check_writable(to / "report.json")
+    check_writable(to / "report.json")
     begun = time.monotonic()
     found = _evaluate(decoder, data, checkpoint, arguments, threads)
     _write(found, to, Path(decoder) if (not quick if card is None else card) else None)
@@ -122,12 +123,6 @@ def _arguments(given: Mapping[str, object], *, quick: bool) -> EvaluationArgumen
     except ValidationError as error:
         first = error.errors()[0]
         raise typer.BadParameter(f"{first['loc'][0]}: {first['msg']}") from error
-
-
-def _check_writable(path: Path) -> None:
-    from service.cli.training import _check_writable as check
-
-    check(path)
 
 
 def _evaluate(

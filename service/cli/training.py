@@ -170,7 +170,7 @@ def train(
     from export.accelerator import accelerator
 
     where = accelerator(device, mixed=mixed, compiled=compiled)
-    _check_writable(out)
+    check_writable(out)
     source = Source(data, size, channels)
     _train(source, arguments, where, out, restart=restart)
 
@@ -231,7 +231,7 @@ def export(
     Example: `latentmill export mnist.pt --name mnist --out decoders/mnist`
     """
     _need_export_extra()
-    _check_writable(out / "decoder.onnx")
+    check_writable(out / "decoder.onnx")
     from export.checkpoint import load_checkpoint
     from export.decoder import export_decoder, write_folder
 
@@ -266,7 +266,7 @@ def _need_export_extra() -> None:
         )
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Refuse now what would fail after minutes of work."""
     from export.files import write_whole
 
