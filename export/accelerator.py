@@ -32,12 +32,19 @@ CPU = Accelerator(torch.device("cpu"))
 
 
 def accelerator(
-    device: Literal["auto", "cpu", "cuda"], *, mixed: bool | None = None, compiled: bool = False
+    device: Literal["auto", "cpu", "cuda"],
+    *,
+    mixed: bool | None = None,
+    compiled: bool = False,
+    threads: int | None = None,
 ) -> Accelerator:
     """The device asked for; `auto` takes CUDA where there is one. `mixed` None: on CUDA only.
 
+    `threads` are those of this process's torch from now on; None leaves them.
     Raises StartRefused where CUDA is asked for and not there.
     """
+    if threads:
+        torch.set_num_threads(threads)
     there = torch.cuda.is_available()
     if device == "cuda" and not there:
         raise StartRefused(

@@ -34,6 +34,7 @@ def card_of(
                 "torch": facts.torch,
                 "device": facts.device,
                 "mixed_precision": facts.mixed,
+                "threads": facts.threads,
                 "epoch": facts.epoch,
             },
             quality=dict(facts.quality),

@@ -32,7 +32,10 @@ class Epoch(Value):
 
 
 class RunFacts(Value):
-    """What decides the weights. `files` are sha256 sums; `mixed` is bfloat16 where it is safe."""
+    """What decides the weights. `files` are sha256 sums; `mixed` is bfloat16 where it is safe.
+
+    `threads` are torch's: a convolution sums a batch's gradients thread by thread.
+    """
 
     arguments: TrainingArguments
     data: str
@@ -42,6 +45,7 @@ class RunFacts(Value):
     torch: str
     device: str
     mixed: bool
+    threads: int
 
 
 class CheckpointFacts(RunFacts):

@@ -108,10 +108,10 @@ def _refuse_another(path: Path, found: RunFacts, wanted: RunFacts) -> None:
 
 
 def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Names of what differs, an argument by its own name."""
-    names = [name for name in wanted if name != "arguments" and found[name] != wanted[name]]
-    told, asked = found["arguments"], wanted["arguments"]
-    return names + [f"{name} ({told[name]})" for name in asked if told[name] != asked[name]]
+    """Names of what differs and how it was: sums of files without, an argument by its own name."""
+    flat, asked = ({**facts, **facts.pop("arguments")} for facts in (dict(found), dict(wanted)))
+    names = [name for name in asked if flat[name] != asked[name]]
+    return [name if name == "files" else f"{name} ({flat[name]})" for name in names]
 
 
 def _facts(data: DataSet, arguments: TrainingArguments, accelerator: Accelerator) -> RunFacts:
@@ -124,4 +124,5 @@ def _facts(data: DataSet, arguments: TrainingArguments, accelerator: Accelerator
         torch=torch.__version__.partition("+")[0],
         device=accelerator.device.type,
         mixed=accelerator.mixed,
+        threads=torch.get_num_threads(),
     )

@@ -125,6 +125,15 @@ def train(
             show_default=False,
         ),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="CPU threads; other numbers give other last bits [all cores]",
+            rich_help_panel=_RUN,
+            show_default=False,
+        ),
+    ] = None,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Compile the model first.", rich_help_panel=_RUN)
     ] = False,
@@ -169,7 +178,7 @@ def train(
     _need_export_extra()
     from export.accelerator import accelerator
 
-    where = accelerator(device, mixed=mixed, compiled=compiled)
+    where = accelerator(device, mixed=mixed, compiled=compiled, threads=threads)
     check_writable(out)
     source = Source(data, size, channels)
     _train(source, arguments, where, out, restart=restart)
