@@ -40,17 +40,17 @@ _MEASURES = (Measure.FIDELITY, Measure.SCORE, Measure.LIKELIHOOD)
 
 @dataclass(frozen=True)
 class Comparing:
-    """One comparison under way: its data, its folder, and how it is measured."""
+    """One comparison under way: its data, its folder, and how it is measured.
+
+    `kept` is the folder of classifiers that were trained before; `epochs` overrule the presets'.
+    """
 
     data: DataSet
     folder: Path
     arguments: EvaluationArguments
     console: Console
+    kept: Path | None = None
     epochs: int | None = None
-
-    @property
-    def kept(self) -> Path:
-        return self.folder / "classifiers"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import typer
 
 from export.evaluation.arguments import EvaluationArguments
 from export.presets import PRESETS
-from service.cli.training import check_writable
+from service.cli.refusals import check_writable, need_export_extra
 from service.contract.settings import default_data_dir
 
 
@@ -46,6 +46,7 @@ def compare(
     Examples: `latentmill compare --data fashion-mnist`,
     `latentmill compare --data digits --epochs 2 --seeds 1 --samples 50 --to /tmp/comparison`
     """
+    need_export_extra()
     names = preset or list(reversed(PRESETS))
     unknown = [name for name in names if name not in PRESETS]
     if unknown:
@@ -62,7 +63,9 @@ def compare(
     console = Console(stderr=True)
     arguments = EvaluationArguments(seeds=seeds, likelihood_samples=samples, likelihood_rows=rows)
     images = open_data(data, cache=default_data_dir() / "datasets", console=console)
-    found = compared(Comparing(images, to, arguments, console, epochs), names)
+    found = compared(
+        Comparing(images, to, arguments, console, default_data_dir() / "classifiers", epochs), names
+    )
     write_whole(to / "comparison.json", found.to_json())
     write_whole(to / "comparison.md", (tables(found) + "\n").encode())
     if into:

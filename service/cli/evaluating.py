@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from export.evaluation.arguments import QUICK, EvaluationArguments, Measure
-from service.cli.training import check_writable
+from service.cli.refusals import check_writable
 from service.contract.settings import default_data_dir
 
 if TYPE_CHECKING:

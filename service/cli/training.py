@@ -1,6 +1,5 @@
-"""`latentmill train | export`: from images to a decoder that may be published."""
+"""`latentmill train`: from images to a checkpoint."""
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 
 from export.arguments import TrainingArguments
 from export.presets import DEFAULT_PRESET, PRESETS
-from service.contract.errors import StartRefused
+from service.cli.refusals import check_writable, need_export_extra
 from service.contract.settings import default_data_dir
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from export.accelerator import Accelerator
     from export.data import DataSet
-    from service.contract.card import DecoderCard
 
 _PRESETS_IN_WORDS = "; ".join(f"`{name}`: {preset.reason}" for name, preset in PRESETS.items())
 _MODEL, _STEPS, _RUN = "Model", "Optimisation", "Run"
@@ -39,9 +37,8 @@ class Source(NamedTuple):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the two commands to the command line."""
-    for command in (train, export):
-        app.command(rich_help_panel="Make decoders")(command)
+    """Add the command to the command line."""
+    app.command(rich_help_panel="Make decoders")(train)
 
 
 def _given(panel: str, text: str) -> typer.models.OptionInfo:
@@ -175,7 +172,7 @@ def train(
         patience=patience,
         seed=seed,
     )
-    _need_export_extra()
+    need_export_extra()
     from export.accelerator import accelerator
 
     where = accelerator(device, mixed=mixed, compiled=compiled, threads=threads)
@@ -214,47 +211,6 @@ def _train(
     )
 
 
-def export(
-    checkpoint: Annotated[Path, typer.Argument(help="What `latentmill train` wrote.")],
-    name: Annotated[str, typer.Option(help="The decoder's name in requests.")],
-    out: Annotated[Path, typer.Option(help="The folder for decoder.onnx and card.json.")],
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=1024,
-            help="Rows of every forward pass, a power of two; measured if left out.",
-        ),
-    ] = None,
-    precision: Annotated[
-        Literal["fp32", "fp16", "int8"],
-        typer.Option(
-            help="fp16 keeps weights in half the bytes, int8 multiplies in integers; the card says "
-            "which it is and how far its pixels move."
-        ),
-    ] = "fp32",
-    description: Annotated[str, typer.Option(help="A sentence for the card.")] = "",
-) -> None:
-    """Write a checkpoint's decoder as ONNX with its card, checked against PyTorch. Needs `export`.
-
-    Example: `latentmill export mnist.pt --name mnist --out decoders/mnist`
-    """
-    _need_export_extra()
-    check_writable(out / "decoder.onnx")
-    from export.checkpoint import load_checkpoint
-    from export.decoder import export_decoder, write_folder
-
-    onnx, card = export_decoder(
-        load_checkpoint(checkpoint),
-        name=name,
-        batch_size=batch_size,
-        precision=precision,
-        description=description,
-    )
-    write_folder(out, onnx, card)
-    print(f"{out}: {_in_words(card)}; against PyTorch: {card.quality['onnx_against_torch']}")
-
-
 def _arguments(preset: str, **given: object) -> TrainingArguments:
     """The preset's arguments with those that were given. Raises BadParameter with every fault."""
     if preset not in PRESETS:
@@ -265,33 +221,3 @@ def _arguments(preset: str, **given: object) -> TrainingArguments:
     except ValidationError as error:
         faults = [f"{'/'.join(map(str, e['loc']))} {e['msg']}".strip() for e in error.errors()]
         raise typer.BadParameter("; ".join(faults)) from error
-
-
-def _need_export_extra() -> None:
-    missing = [name for name in ("torch", "onnx", "onnxscript", "sklearn") if not find_spec(name)]
-    if missing:
-        raise StartRefused(
-            f"training and export need {', '.join(missing)}: pip install 'latentmill[export]'"
-        )
-
-
-def check_writable(path: Path) -> None:
-    """Refuse now what would fail after minutes of work."""
-    from export.files import write_whole
-
-    probe = path.with_name(f".{path.name}.probe")
-    new_folders = [folder for folder in path.absolute().parents if not folder.exists()]
-    try:
-        write_whole(probe, b"")
-        probe.unlink()
-        for folder in new_folders:
-            folder.rmdir()
-    except OSError as error:
-        raise StartRefused(f"{path} cannot be written: {error.strerror or error}") from error
-
-
-def _in_words(card: "DecoderCard") -> str:
-    return (
-        f"decoder {card.name}, sha256 {card.digest[:12]}…, {card.size_bytes:,} bytes, "
-        f"{len(card.labels)} labels, batch {card.batch_size}"
-    )
