@@ -45,3 +45,9 @@ class TrainingArguments(Value):
         if self.binarise and self.likelihood != "bernoulli":
             raise ValueError("binarised images need the bernoulli likelihood")
         return self
+
+    @model_validator(mode="after")
+    def _couplings_have_two_halves(self) -> "TrainingArguments":
+        if self.couplings and self.latent_dim < 2:
+            raise ValueError("couplings need a latent of two numbers or more")
+        return self

@@ -307,7 +307,17 @@ def test_presets_are_arguments_that_can_be_built() -> None:
             assert untrained_cvae(preset.arguments, ImageShape(height=28, width=28, channels=1), 10)
 
 
-def test_binary_pixels_have_no_logistic_likelihood() -> None:
-    """A combination that means nothing is refused before any training."""
-    with pytest.raises(ValidationError, match="bernoulli likelihood"):
-        TrainingArguments(binarise=True, likelihood="logistic")
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"binarise": True, "likelihood": "logistic"}, "bernoulli likelihood"),
+        ({"couplings": 1, "latent_dim": 1}, "two numbers or more"),
+        ({"feature_maps": 7}, "multiple of 2"),
+    ],
+)
+def test_arguments_that_mean_nothing_together_are_refused(
+    arguments: dict[str, Any], told: str
+) -> None:
+    """Before any image is read, with the reason."""
+    with pytest.raises(ValidationError, match=told):
+        TrainingArguments(**arguments)
