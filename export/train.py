@@ -12,6 +12,7 @@ from export.data import DataSet, Split, unconditional
 from export.epoch import steps_of, steps_per_epoch
 from export.run import Run, load_run, new_run, save_run
 from export.training_bar import TrainingBar
+from service.contract.errors import DataSetInvalid
 
 #: Of the latents and binarised pixels that validation and test splits are measured with.
 MEASURE_SEED = 0
@@ -29,8 +30,10 @@ def train(
 
     Same data, arguments and machine: same weights. The global random state is left alone.
     `state` names the file of an unfinished run: written after every epoch, gone on from if it is
-    there, removed at the end. Raises TrainingDiverged, CheckpointInvalid.
+    there, removed at the end. Raises TrainingDiverged, CheckpointInvalid, and DataSetInvalid for
+    images that the arguments are not for.
     """
+    _refuse_colours_as_strokes(data, arguments)
     data = data if arguments.conditional else unconditional(data)
     run = _begin(data, arguments, accelerator, state)
     steps = steps_per_epoch(data.train, arguments)
@@ -43,6 +46,14 @@ def train(
     if state:
         state.unlink(missing_ok=True)
     return checkpoint
+
+
+def _refuse_colours_as_strokes(data: DataSet, arguments: TrainingArguments) -> None:
+    if arguments.binarise and data.shape.channels > 1:
+        raise DataSetInvalid(
+            f"{data.name} has colours, and the arguments redraw pixels as 0 or 1, which is for "
+            "strokes: add --no-binarise --likelihood logistic"
+        )
 
 
 def _begin(

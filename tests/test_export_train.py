@@ -26,7 +26,7 @@ from export.run import new_run, save_run
 from export.sources import digits
 from export.train import train
 from service.contract.card import ImageShape
-from service.contract.errors import CheckpointInvalid, TrainingDiverged
+from service.contract.errors import CheckpointInvalid, DataSetInvalid, TrainingDiverged
 
 QUICK = TrainingArguments(epochs=1, latent_dim=4, hidden=16, encoder_hidden=16)
 
@@ -321,3 +321,10 @@ def test_arguments_that_mean_nothing_together_are_refused(
     """Before any image is read, with the reason."""
     with pytest.raises(ValidationError, match=told):
         TrainingArguments(**arguments)
+
+
+def test_colours_are_not_redrawn_as_strokes(data: DataSet) -> None:
+    """RGB images under a preset for strokes are refused with the flags that are for them."""
+    rgb = replace(data, shape=data.shape.model_copy(update={"channels": 3}))
+    with pytest.raises(DataSetInvalid, match="--no-binarise --likelihood logistic"):
+        train(rgb, QUICK.model_copy(update={"binarise": True}))

@@ -44,7 +44,7 @@ def register(app: typer.Typer) -> None:
 def _given(panel: str, text: str) -> typer.models.OptionInfo:
     """An argument of training that the preset decides where it is left out."""
     option: typer.models.OptionInfo = typer.Option(
-        help=f"{text} [the preset's]", rich_help_panel=panel, show_default=False
+        help=f"{text}  \\[the preset's]", rich_help_panel=panel, show_default=False
     )
     return option
 
@@ -62,7 +62,7 @@ def train(
         int | None, typer.Option(min=1, max=1024, help="Crop and resize images to N x N pixels.")
     ] = None,
     channels: Annotated[
-        int | None, typer.Option(help="1 to take images as grey, 3 as RGB [as they are]")
+        int | None, typer.Option(help="1 to take images as grey, 3 as RGB.  \\[as they are]")
     ] = None,
     out: Annotated[Path, typer.Option(help="The checkpoint to write.")] = Path("checkpoint.pt"),
     preset: Annotated[
@@ -117,7 +117,7 @@ def train(
         bool | None,
         typer.Option(
             "--amp/--no-amp",
-            help="bfloat16 where it is safe [on CUDA]",
+            help="bfloat16 where it is safe.  \\[on CUDA]",
             rich_help_panel=_RUN,
             show_default=False,
         ),
@@ -126,7 +126,7 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="CPU threads; other numbers give other last bits [all cores]",
+            help="CPU threads; other numbers give other last bits.  \\[all cores]",
             rich_help_panel=_RUN,
             show_default=False,
         ),
@@ -147,7 +147,7 @@ def train(
     the same command goes on to the same weights. The best epoch by validation bound is written.
 
     Examples: `latentmill train --data mnist --out mnist.pt`,
-    `latentmill train --data ./photos --size 32 --preset convolutional --likelihood logistic`,
+    `latentmill train --data ./photos --size 32 --preset convolutional --no-binarise --likelihood logistic`,
     `latentmill train --data digits --epochs 5 --latent-dim 8 --hidden 64`
     """
     arguments = _arguments(
