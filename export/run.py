@@ -1,6 +1,5 @@
 """A training run under way: all that the next epoch depends on, so that it can be gone on with."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -107,10 +106,10 @@ def _refuse_another(path: Path, found: RunFacts, wanted: RunFacts) -> None:
         )
 
 
-def _differences(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
     """Names of what differs and how it was: sums of files without, an argument by its own name."""
-    flat, asked = ({**facts, **facts.pop("arguments")} for facts in (dict(found), dict(wanted)))
-    names = [name for name in asked if flat[name] != asked[name]]
+    flat, asked = (facts | facts["arguments"] for facts in (found, wanted))
+    names = [name for name in asked if name != "arguments" and flat[name] != asked[name]]
     return [name if name == "files" else f"{name} ({flat[name]})" for name in names]
 
 

@@ -77,7 +77,7 @@ def test_dry_run_checks_and_writes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["train", "--data", "nowhere"], "nowhere is not a folder"),
+        (["train", "--data", "nowhere"], "no data set, folder or .npz file 'nowhere'"),
         (["train", "--data", "digits", "--lr", "0"], "greater than 0"),
         (["train", "--data", "digits", "--out", "/proc/none/c.pt"], "cannot be written"),
         (["export", "none.pt", "--name", "x", "--out", "deep/o"], "none.pt cannot be read"),
