@@ -23,7 +23,7 @@ from export.evaluation.report_files import write_report
 from export.evaluation.watch import Watch
 from export.files import write_whole
 from export.precision_report import in_precision, precision_report
-from export.presets import PRESETS
+from export.presets import DEFAULT_PRESET, PRESETS
 from export.publish import load_folder
 from export.speed import images_per_s
 from export.train import train
@@ -65,12 +65,13 @@ class Trained:
 
 
 def compare(comparing: Comparing, names: Sequence[str]) -> Comparison:
-    """A row for each preset, then the variants of the first in fewer bits.
+    """A row for each preset, then the variants of the default one (or the first) in fewer bits.
 
     Raises what training, export and evaluation raise.
     """
     trained = {name: _trained(comparing, name) for name in names}
     first = next(iter(trained.values()))
+    varied = DEFAULT_PRESET if DEFAULT_PRESET in trained else names[0]
     decoders = [Decoder(each.onnx, each.card) for each in trained.values()]
     speeds = images_per_s(decoders, rounds=SPEED_ROUNDS)
     return Comparison(
@@ -85,8 +86,8 @@ def compare(comparing: Comparing, names: Sequence[str]) -> Comparison:
             _row(name, each, speed, speeds[0])
             for (name, each), speed in zip(trained.items(), speeds, strict=True)
         ),
-        varied=names[0],
-        variants=_variants(comparing, first),
+        varied=varied,
+        variants=_variants(comparing, trained[varied]),
     )
 
 
