@@ -7,6 +7,7 @@ import pytest
 from sklearn.svm import SVC
 
 from export.datasets.published import MNIST as PUBLISHED
+from export.presets import DEFAULT_PRESET, PRESETS
 from export.publish import load_folder, read_bundled
 from export.sources import idx_folder
 from service.contract.card import DecoderCard
@@ -40,6 +41,11 @@ def test_committed_card_says_where_the_decoder_came_from(decoder: Decoder) -> No
     assert sums == {checksum.sha256 for checksum in PUBLISHED.files.values()}
     assert card.quality["onnx_against_torch"]["largest_difference_levels"] <= 1
     assert card.quality["test_negative_elbo_nats"] < 90
+
+
+def test_committed_decoder_is_the_default_presets(decoder: Decoder) -> None:
+    """Whoever trains with nothing said trains what ships."""
+    assert decoder.card.training["arguments"] == PRESETS[DEFAULT_PRESET].arguments.model_dump()
 
 
 def test_committed_card_has_the_figures_of_its_report(decoder: Decoder) -> None:
