@@ -40,7 +40,7 @@ train: $(VENV)/.dev ## train, export and judge the committed MNIST decoder again
 	$(BIN)/latentmill evaluate deploy/decoders/mnist --data $(DATA) --checkpoint checkpoints/mnist.pt --to checkpoints/report
 	$(BIN)/latentmill samples deploy/decoders/mnist --to deploy/decoders/mnist/samples.png
 
-presets: $(VENV)/.dev ## train and judge every preset, and write README's table (an hour and a half on 2 cores)
+presets: $(VENV)/.dev ## train and judge every preset, and write README's table (three quarters of an hour on 2 cores)
 	$(BIN)/latentmill compare --data $(DATA) --to checkpoints/presets --into README.md
 	cp checkpoints/presets/comparison.json deploy/decoders/comparison.json
 
