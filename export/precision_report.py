@@ -23,12 +23,6 @@ class LevelsApart:
     largest: int
     mean: float
 
-    def for_card(self) -> dict[str, int | float]:
-        return {
-            "largest_difference_levels": self.largest,
-            "mean_difference_levels": float(f"{self.mean:.3g}"),
-        }
-
 
 @dataclass(frozen=True)
 class PrecisionFigures:
@@ -62,11 +56,6 @@ def precision_report(
         _figures(decoder, speed, speeds[0], reference)
         for decoder, speed in zip(decoders, speeds, strict=True)
     )
-
-
-def levels_apart(decoder: Decoder, reference: Decoder) -> LevelsApart:
-    """Compare what two decoders of the same shapes and labels draw of the same latents."""
-    return _apart(_images(decoder), _images(reference))
 
 
 def _figures(

@@ -8,7 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from export.precision_report import LevelsApart, in_precision, levels_apart, precision_report
+from export.precision_report import in_precision, precision_report
 from export.publish import read_bundled
 from export.stored_weights import per_channel
 from export.variants import variant
@@ -168,14 +168,5 @@ def test_the_report_compares_all_precisions_with_fp32() -> None:
     assert (figures[0].speed_to_fp32, figures[0].apart.mean) == (1, 0)
     assert figures[1].apart.largest <= 1
     assert figures[2].apart.mean < 1
-    assert figures[2].apart.for_card() == {
-        "largest_difference_levels": figures[2].apart.largest,
-        "mean_difference_levels": pytest.approx(figures[2].apart.mean, rel=0.01),
-    }
-
-
-def test_levels_apart_compares_two_decoders() -> None:
-    """A decoder is no level from itself, and another seed's is far away."""
-    one, other = Decoder(*tiny_decoder()), Decoder(*tiny_decoder(seed=1))
-    assert levels_apart(one, one) == LevelsApart(0, 0.0)
-    assert levels_apart(one, other).mean > 10
+    # int8 does move pixels: a comparison that finds nothing would pass for the other two.
+    assert 0 < figures[2].apart.mean < figures[2].apart.largest

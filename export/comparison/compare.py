@@ -77,7 +77,6 @@ def compare(comparing: Comparing, names: Sequence[str]) -> Comparison:
     return Comparison(
         data=comparing.data.name,
         machine=f"{torch.get_num_threads()} threads, {platform.machine()}",
-        threads=torch.get_num_threads(),
         torch=torch.__version__,
         likelihood_samples=comparing.arguments.likelihood_samples,
         likelihood_rows=first.report.likelihood.images if first.report.likelihood else 0,

@@ -43,7 +43,6 @@ class Comparison(Value):
     format: Literal[1] = 1
     data: str
     machine: str
-    threads: int
     torch: str
     likelihood_samples: int
     likelihood_rows: int
