@@ -151,6 +151,38 @@ class TestDispatch:
         assert sorted(firsts[:3]) == ["ann", "bob", "cem"]
         assert firsts[:3] == firsts[3:]
 
+    @pytest.mark.parametrize("owners", [8, 100])
+    def test_turns_hold_for_few_and_for_many_owners(self, ledger: Ledger, owners: int) -> None:
+        """However many have work, each is served once before any is served twice."""
+        for n in range(owners):
+            for job in range(2):
+                create(ledger, f"{n:04d}-job-{job}", owner=f"owner-{n:04d}")
+        served = [job.partition("-")[0] for _ in range(owners) for job in ledger.due(2)]
+        assert served[:owners] == served[owners:]
+        assert len(set(served)) == owners
+
+    def test_owners_without_due_work_stand_in_nobodys_way(
+        self, ledger: Ledger, clock: Clock
+    ) -> None:
+        """A hundred owners whose shards are all out, and one with work: that one is found."""
+        for n in range(100):
+            create(ledger, f"busy-{n:04d}", owner=f"busy-{n:04d}")
+            ledger.claim(f"busy-{n:04d}", window=9, room=9)
+        create(ledger, "bob-0000", owner="bob")
+        assert ledger.due(5) == ["bob-0000"]
+        clock.pass_s(31)
+        assert len(ledger.due(200)) == 101
+
+    def test_an_owner_whose_jobs_ended_is_forgotten(self, ledger: Ledger, redis_url: str) -> None:
+        """Owners come and go; what Redis keeps of them does not grow."""
+        create(ledger, "job-0001")
+        assert (ledger.active_jobs(), ledger.unfinished()) == (1, {"job-0001"})
+        ledger.cancel("job-0001")
+        ledger.resolve("job-0001", Status.CANCELLED, error=None, finished_at=CREATED_AT)
+        assert (ledger.active_jobs(), ledger.unfinished()) == (0, set())
+        with redis.Redis.from_url(redis_url) as client:
+            assert not client.exists("lm:owners", "lm:ready", "lm:later", "lm:due:ann")
+
 
 class TestShard:
     def test_a_shard_is_run_by_one_worker_at_a_time(
@@ -336,6 +368,20 @@ class TestFleet:
         assert ledger.live_slots() == 3
         ledger.goodbye("w2")
         assert ledger.live_slots() == 0
+
+    def test_the_total_of_slots_follows_every_change(self, ledger: Ledger, clock: Clock) -> None:
+        """Beating again, with other slots, after a silence, after a goodbye: never counted twice, never forgotten."""
+        for slots in (2, 2, 5):
+            ledger.heartbeat("w1", slots=slots, info="{}", ttl_s=10)
+            assert ledger.live_slots() == slots
+        clock.pass_s(11)
+        ledger.heartbeat("w1", slots=3, info="{}", ttl_s=10)
+        assert ledger.live_slots() == 3
+        for _ in range(2):
+            ledger.goodbye("w1")
+            assert ledger.live_slots() == 0
+        ledger.heartbeat("w1", slots=4, info="{}", ttl_s=10)
+        assert ledger.live_slots() == 4
 
     def test_an_emptied_redis_is_fresh_until_rebuilt(self, ledger: Ledger, redis_url: str) -> None:
         """FLUSHALL is noticed like a restart."""

@@ -1,7 +1,7 @@
 -- ARGV 3: most shards of the job out at once, 4: most to send now, 5: queue lease ms, 6: its ceiling, 7: finisher's lease ms.
 -- Returns {status, shards of the job, shard …}: what to send. An intent returns its status alone: the caller finishes the job.
 if not status then return { 'GONE' } end
-if is_terminal() then redis.call('ZREM', 'lm:due:' .. owner, id); return { status } end
+if is_terminal() then never_due(); return { status } end
 if not wants_shards() then due_at(now + tonumber(ARGV[7])); return { status } end
 local window, room, shards = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(redis.call('HGET', JOB, 'shards'))
 local out, sent = { status, tostring(shards) }, 0

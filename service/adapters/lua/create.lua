@@ -10,6 +10,6 @@ if ARGV[7] ~= '' then
   redis.call('HSET', JOB, 'done', done)
   if done == tonumber(ARGV[4]) then redis.call('HSET', JOB, 'status', 'finalizing') end
 end
-due_at(now)
 redis.call('ZADD', 'lm:owners', 'NX', 0, owner)
+due_at(now)
 return 'CREATED'

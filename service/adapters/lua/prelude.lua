@@ -18,11 +18,38 @@ local owner = redis.call('HGET', JOB, 'owner')
 local function wants_shards() return status == 'queued' or status == 'running' end
 local function is_terminal() return status == 'completed' or status == 'failed' or status == 'cancelled' end
 -- The outbox: a job in here is looked at when its time has come, whatever happened to its messages.
+-- Looking for work must cost what is due, not who has jobs: an owner is in `lm:ready`, by turn, while a job of its is due,
+-- else in `lm:later`, by the soonest of its jobs.
+local function make_ready(name)
+  redis.call('ZADD', 'lm:ready', redis.call('ZSCORE', 'lm:owners', name) or 0, name)
+  redis.call('ZREM', 'lm:later', name)
+end
+local function note_soonest(name)
+  local first = redis.call('ZRANGE', 'lm:due:' .. name, 0, 0, 'WITHSCORES')
+  if not first[2] then
+    for _, set in ipairs({ 'lm:owners', 'lm:ready', 'lm:later' }) do redis.call('ZREM', set, name) end
+  elseif tonumber(first[2]) <= now then make_ready(name)
+  else
+    redis.call('ZADD', 'lm:later', first[2], name)
+    redis.call('ZREM', 'lm:ready', name)
+  end
+end
 local function due_at(time, flag)
   if flag then redis.call('ZADD', 'lm:due:' .. owner, flag, time, id)
   else redis.call('ZADD', 'lm:due:' .. owner, time, id) end
+  note_soonest(owner)
+end
+local function never_due()
+  redis.call('ZREM', 'lm:due:' .. owner, id)
+  note_soonest(owner)
 end
 local function fail(reason)
   redis.call('HSET', JOB, 'status', 'failing', 'error', reason)
   due_at(now)
+end
+local function drop_worker(name)
+  redis.call('DECRBY', 'lm:workers:total', redis.call('HGET', 'lm:workers:slots', name) or 0)
+  redis.call('ZREM', 'lm:workers', name)
+  redis.call('HDEL', 'lm:workers:slots', name)
+  redis.call('HDEL', 'lm:workers:info', name)
 end

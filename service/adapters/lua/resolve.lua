@@ -3,7 +3,7 @@ if not status then return 'GONE' end
 if is_terminal() and status ~= ARGV[3] then return 'CONFLICT' end
 redis.call('HSET', JOB, 'status', ARGV[3], 'finished_ms', ARGV[5])
 if ARGV[4] ~= '' then redis.call('HSET', JOB, 'error', ARGV[4]) end
-redis.call('ZREM', 'lm:due:' .. owner, id)
+never_due()
 redis.call('DEL', LEASES, HOLDERS, SENT, ATTEMPTS, RECORDS)
 redis.call('PEXPIRE', JOB, ARGV[6])
 redis.call('PEXPIRE', DONE, ARGV[6])
