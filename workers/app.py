@@ -16,6 +16,8 @@ from service.contract.settings import WorkerSettings
 from service.lifecycle.decoders import list_cards
 from service.lifecycle.parts import check_parts, open_parts
 from service.lifecycle.submit import limits_of
+from workers.body import Bodies
+from workers.cores import Cores
 from workers.decoder import check_onnxruntime, profile_of
 from workers.heart import Heart
 from workers.lease import Watch
@@ -38,7 +40,11 @@ def main(settings: WorkerSettings) -> int:
     parts = open_parts(settings)
     check_parts(settings, parts)
     sessions = Sessions(parts.storage, device=settings.device, threads=settings.decoder_threads)
-    studio = Studio(parts, sessions, Watch(), settings.device, settings.heartbeat_s)
+    studio = Studio(
+        *(parts, sessions, Watch(), Bodies(), Cores(settings.cores)),
+        device=settings.device,
+        heartbeat_s=settings.heartbeat_s,
+    )
     _warm_up(studio)
     return _deliver(settings, studio)
 

@@ -1,6 +1,7 @@
 """A decoder in memory: checked against its card, then run on the card's batch and on no other."""
 
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -47,14 +48,16 @@ class Decoder:
     def decode(self, latents: Latents, label: str | None) -> Images:
         """Images of consecutive samples that start on a batch boundary.
 
-        `latents` float32 [n, latent_dim]; returns uint8 [n, H, W, C]. Rows past n in the last batch are zero.
+        `latents` float32 [n, latent_dim]; returns uint8 [n, H, W, C].
         """
-        batch, shape = self.card.batch_size, self.card.image
-        images = np.empty((len(latents), shape.height, shape.width, shape.channels), np.uint8)
+        return np.concatenate(list(self.batches(latents, label)))
+
+    def batches(self, latents: Latents, label: str | None) -> Iterator[Images]:
+        """The same, a forward pass at a time: each is to be used before the next is asked for."""
+        batch = self.card.batch_size
         for start in range(0, len(latents), batch):
             rows = latents[start : start + batch]
-            images[start : start + len(rows)] = self._run(_padded(rows, batch), label)[: len(rows)]
-        return images
+            yield self._run(_padded(rows, batch), label)[: len(rows)]
 
     def draw(self, latents: Latents, label_ids: LabelIds) -> Images:
         """One forward pass: float32 [batch, latent_dim] and int64 [batch] -> uint8 [batch, H, W, C].

@@ -1,22 +1,24 @@
 """Make one shard: latents, images, archive, checksums. A pure function of recipe, shard and profile."""
 
-import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from service.contract.manifest import Profile, ShardRecord
 from service.contract.request import ResolvedRequest
 from service.contract.shard import BLOCK, Shard
-from service.contract.value import sha256_hex
 from workers.archives import new_archive
+from workers.body import Body
+from workers.checksums import Checksums
 from workers.decoder import Decoder, profile_of
 from workers.latents import draw_latents
-from workers.png import ENCODER
 
 
 @dataclass(frozen=True)
 class Made:
-    data: bytes
+    """A shard's archive, valid as long as nothing else is made in the same body; and its record."""
+
+    data: memoryview
     record: ShardRecord
 
 
@@ -24,31 +26,35 @@ def make_shard(
     decoder: Decoder,
     request: ResolvedRequest,
     shard: Shard,
+    body: Body,
     *,
     device: str,
-    keep: Callable[[], None],
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
+    keep: Callable[[], None] = lambda: None,
 ) -> Made:
-    """The archive of one shard and its record: a pure function of recipe, shard and profile.
+    """The archive of one shard, laid out in `body`, and its record: a pure function of recipe, shard and profile.
 
-    `keep` is called after every block; what it raises ends the work.
+    Every block waits for its `turn` at a core; `keep` is called after every batch. What either raises ends the work.
     """
     card, recipe = decoder.card, request.recipe
-    archive, pixels = new_archive(recipe, shard, card), hashlib.sha256()
+    archive, checksums = new_archive(recipe, shard, card, body), Checksums(body)
     for start in range(shard.start, shard.stop, BLOCK):
         stop = min(start + BLOCK, shard.stop)
-        latents = draw_latents(
-            recipe.seed, start, stop, card.latent_dim, temperature_milli=recipe.temperature_milli
-        )
-        images = decoder.decode(latents, recipe.label)
-        pixels.update(images.data)
-        archive.add(images)
-        keep()
-    data = archive.finish()
+        with turn():
+            latents = draw_latents(
+                *(recipe.seed, start, stop, card.latent_dim),
+                temperature_milli=recipe.temperature_milli,
+            )
+            for images in decoder.batches(latents, recipe.label):
+                archive.add(images)
+                checksums.update(images)
+                keep()
+    archive.finish()
     record = ShardRecord(
         samples=shard.samples,
-        size_bytes=len(data),
-        sha256=sha256_hex(data),
-        pixels_sha256=pixels.hexdigest(),
-        profile=Profile(decoder=card.digest, encoder=ENCODER, **profile_of(device)),
+        size_bytes=body.size,
+        sha256=checksums.object_sha256(),
+        pixels_sha256=checksums.pixels_sha256(),
+        profile=Profile(decoder=card.digest, encoder=archive.encoder, **profile_of(device)),
     )
-    return Made(data, record)
+    return Made(body.view(), record)

@@ -64,16 +64,17 @@ def _restore(studio: Studio, manifest: Manifest, shard: ManifestShard) -> str | 
     """None once storage holds the manifest's bytes again; else why it does not. Changes nothing then."""
     request = manifest.request
     piece = Shard(index=shard.index, start=shard.start, stop=shard.stop)
-    try:
-        decoder = studio.sessions.get(request.decoder, request.digest)
-        made = make_shard(decoder, request, piece, device=studio.device, keep=lambda: None)
-    except Unavailable:
-        raise
-    except LatentmillError as error:
-        return str(error)
-    if made.record.sha256 != shard.sha256:
-        return _why_different(manifest, shard, made)
-    _replace(studio.parts, shard.key, made)
+    with studio.bodies.one() as body:
+        try:
+            decoder = studio.sessions.get(request.decoder, request.digest)
+            made = make_shard(decoder, request, piece, body, device=studio.device)
+        except Unavailable:
+            raise
+        except LatentmillError as error:
+            return str(error)
+        if made.record.sha256 != shard.sha256:
+            return _why_different(manifest, shard, made)
+        _replace(studio.parts, shard.key, made)
     return None
 
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -17,10 +18,12 @@ from service.contract.errors import (
 )
 from service.contract.manifest import ShardRecord
 from service.contract.request import ResolvedRequest
-from service.contract.shard import shard_at
+from service.contract.shard import Shard, shard_at
 from service.lifecycle.dispatch import dispatch
 from service.lifecycle.finish import finish
 from service.lifecycle.parts import Parts
+from workers.body import Bodies, Body
+from workers.cores import Cores
 from workers.lease import Lease, Watch
 from workers.make import Made, make_shard
 from workers.sessions import Sessions
@@ -42,6 +45,8 @@ class Studio:
     parts: Parts
     sessions: Sessions
     watch: Watch
+    bodies: Bodies
+    cores: Cores
     device: str
     heartbeat_s: float
 
@@ -84,13 +89,23 @@ def _stored(
     if record is not None:
         return record, True
     started = time.monotonic()
-    decoder = studio.sessions.get(request.decoder, request.digest)
-    made = make_shard(decoder, request, shard, device=studio.device, keep=lease.keep)
-    # Before the write, so that a worker that was paused past its lease does not write for nothing.
-    lease.renew()
-    record = _write(studio.parts, key, made)
+    with studio.bodies.one() as body:
+        made = _made(studio, request, shard, body, lease)
+        # Before the write, so that a worker that was paused past its lease does not write for nothing.
+        lease.renew()
+        record = _write(studio.parts, key, made)
     _note_work(studio.parts, request, record, busy_s=time.monotonic() - started)
     return record, False
+
+
+def _made(studio: Studio, request: ResolvedRequest, shard: Shard, body: Body, lease: Lease) -> Made:
+    decoder = studio.sessions.get(request.decoder, request.digest)
+    turn = partial(
+        studio.cores.turn, small=request.shards == 1, wait_s=studio.heartbeat_s, keep=lease.keep
+    )
+    return make_shard(
+        *(decoder, request, shard, body), device=studio.device, turn=turn, keep=lease.keep
+    )
 
 
 def _write(parts: Parts, key: str, made: Made) -> ShardRecord:

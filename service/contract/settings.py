@@ -109,14 +109,21 @@ class WorkerSettings(AcceptingSettings):
         "cpu",
         description="`cuda` refuses to start when ONNX Runtime silently fell back to the CPU.",
     )
+    cores: int = Field(
+        1, ge=1, le=256, description="Shards this process makes at once, each on a core of its own."
+    )
     slots: int = Field(
-        1, ge=1, le=64, description="Shards this process runs at once (threads of one pool)."
+        2,
+        ge=1,
+        le=512,
+        description="Shards this process has in hand at once: those that are not made are stored. "
+        "Twice the cores is a good start; each slot holds one archive in memory.",
     )
     decoder_threads: int = Field(
         1,
         ge=1,
         le=256,
-        description="ONNX Runtime threads per session; slots x threads = cores is a good start.",
+        description="ONNX Runtime threads per forward pass; cores x threads = the machine's cores.",
     )
     heartbeat_s: float = Field(
         0.75, gt=0, description="Seconds between lease renewals; bounds how late a cancel is seen."

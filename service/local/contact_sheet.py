@@ -4,10 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-
-from service.contract.card import ImageShape
-from service.contract.recipe import Compression
-from workers.png import encode_png
+from PIL import Image
 
 _COLUMNS, _ROWS, _GAP = 10, 10, 2
 _LONGEST_SIDE = 1024
@@ -36,5 +33,4 @@ def write_sheet(images: npt.NDArray[np.uint8], path: Path, *, columns: int) -> N
     # [rows, columns, H, W, C] -> [rows, H, columns, W, C]: lines of pixels run through a whole row.
     sheet = grid.swapaxes(1, 2).reshape(rows * (height + _GAP), columns * (width + _GAP), channels)
     sheet = np.ascontiguousarray(sheet[:-_GAP, :-_GAP])
-    shape = ImageShape(height=sheet.shape[0], width=sheet.shape[1], channels=channels)
-    path.write_bytes(next(encode_png(sheet[None], shape, Compression.SMALL)))
+    Image.fromarray(sheet if channels == 3 else sheet[..., 0]).save(path, "PNG", optimize=True)

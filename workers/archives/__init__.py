@@ -8,24 +8,29 @@ from service.contract.recipe import Format, Recipe
 from service.contract.shard import Shard
 from workers.archives.npz import NpzArchive
 from workers.archives.zip import ZipArchive
+from workers.body import Body
 from workers.decoder import Images
 
 
 class Archive(Protocol):
-    """Takes a shard's samples in index order and gives the archive's bytes."""
+    """Takes a shard's samples in index order and lays them out in a body."""
+
+    encoder: str
+    """What can change the archive's bytes while its pixels stay the same; part of the profile."""
 
     def add(self, images: Images) -> None:
-        """The next samples, uint8 [n, H, W, C]."""
+        """The next samples, uint8 [n, H, W, C]. What the body holds stays as it is, so it can be hashed at once."""
 
-    def finish(self) -> bytes:
-        """The whole archive, once every sample of the shard was added."""
+    def finish(self) -> None:
+        """Complete the archive, once every sample of the shard was added."""
 
 
-_WRITERS: dict[Format, Callable[[Recipe, Shard, DecoderCard], Archive]] = {
+_WRITERS: dict[Format, Callable[[Recipe, Shard, DecoderCard, Body], Archive]] = {
     Format.ZIP: ZipArchive,
     Format.NPZ: NpzArchive,
 }
 
 
-def new_archive(recipe: Recipe, shard: Shard, card: DecoderCard) -> Archive:
-    return _WRITERS[recipe.format](recipe, shard, card)
+def new_archive(recipe: Recipe, shard: Shard, card: DecoderCard, body: Body) -> Archive:
+    """An empty archive of the recipe's format. Takes the body over, whatever it held."""
+    return _WRITERS[recipe.format](recipe, shard, card, body)

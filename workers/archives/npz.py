@@ -4,44 +4,65 @@
 """
 
 import io
-import zlib
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from isal import isal_zlib
 
 from service.contract.card import DecoderCard
 from service.contract.recipe import Recipe
 from service.contract.shard import Shard
-from workers.archives.container import DEFLATED, Container
+from workers.archives.container import DEFLATED, Member, put_end, put_entries, put_member
+from workers.archives.packing import packing
+from workers.body import Body
 from workers.decoder import Images
-from workers.png import LEVELS
+from workers.png import FAST_LEVEL, ISAL
+
+#: Headers, names and directory of the four members, and what stands around their arrays.
+_AROUND = 4096
 
 
 class NpzArchive:
     """See `workers.archives.Archive`."""
 
-    def __init__(self, recipe: Recipe, shard: Shard, card: DecoderCard) -> None:
-        self._label, self._shard, self._card = recipe.label, shard, card
-        self._level = LEVELS[recipe.compression]
-        self._images = _Member(self._level)
+    def __init__(self, recipe: Recipe, shard: Shard, card: DecoderCard, body: Body) -> None:
+        self._label, self._shard, self._card, self._body = recipe.label, shard, card, body
         image = card.image
-        self._images.write(
-            _npy_header((shard.samples, image.height, image.width, image.channels), "|u1")
+        size = shard.samples * image.size_bytes
+        self._packing = packing(recipe.compression, image.channels)
+        self.encoder = " ".join(sorted({*self._packing.version.split(), ISAL}))
+        body.begin(
+            self._packing.most(size) + 2 * 8 * shard.samples + 512 * len(card.labels) + _AROUND
         )
+        # Streamed: its checksum is known only once all images were added.
+        self._images = Member("images.npy", method=self._packing.method, offset=0, streamed=True)
+        body.append(self._images.local_header())
+        self._write(_npy_header((shard.samples, image.height, image.width, image.channels), "|u1"))
 
     def add(self, images: Images) -> None:
-        self._images.write(np.ascontiguousarray(images).data)
+        self._write(np.ascontiguousarray(images).data.cast("B"))
 
-    def finish(self) -> bytes:
-        container = Container()
-        self._images.add_to(container, "images.npy")
-        for name, array in self._tables():
-            member = _Member(self._level)
-            member.write(_npy_header(array.shape, array.dtype.str))
-            member.write(array.tobytes())
-            member.add_to(container, f"{name}.npy")
-        return container.finish()
+    def finish(self) -> None:
+        member, body = self._images, self._body
+        member.packed += self._packing.finish(body)
+        body.append(member.descriptor())
+        members = [member, *(self._table(name, array) for name, array in self._tables())]
+        directory = body.size
+        put_entries(body, members)
+        put_end(body, members=len(members), directory=directory)
+
+    def _write(self, data: bytes | memoryview) -> None:
+        member = self._images
+        member.crc = isal_zlib.crc32(data, member.crc)
+        member.size += memoryview(data).nbytes
+        member.packed += self._packing.pack(data, self._body)
+
+    def _table(self, name: str, array: npt.NDArray[Any]) -> Member:
+        data = _npy_header(array.shape, array.dtype.str) + array.tobytes()
+        crc, size = isal_zlib.crc32(data), len(data)
+        packed = isal_zlib.compress(data, FAST_LEVEL, wbits=-15)
+        return put_member(self._body, f"{name}.npy", packed, size=size, crc=crc, method=DEFLATED)
 
     def _tables(self) -> list[tuple[str, npt.NDArray[Any]]]:
         tables: list[tuple[str, npt.NDArray[Any]]] = [
@@ -52,23 +73,6 @@ class NpzArchive:
             tables.append(("labels", np.full(self._shard.samples, label_id, "<i8")))
             tables.append(("label_names", np.array(self._card.labels, "<U64")))
         return tables
-
-
-class _Member:
-    """One member, compressed as it is written."""
-
-    def __init__(self, level: int) -> None:
-        self._packer = zlib.compressobj(level, zlib.DEFLATED, -15)
-        self._packed, self._size, self._crc = bytearray(), 0, 0
-
-    def write(self, data: bytes | memoryview) -> None:
-        self._packed += self._packer.compress(data)
-        self._crc = zlib.crc32(data, self._crc)
-        self._size += memoryview(data).nbytes
-
-    def add_to(self, container: Container, name: str) -> None:
-        self._packed += self._packer.flush()
-        container.add(name, bytes(self._packed), size=self._size, crc=self._crc, method=DEFLATED)
 
 
 def _npy_header(shape: tuple[int, ...], dtype: str) -> bytes:

@@ -1,0 +1,107 @@
+"""ZIP's headers around a batch of files, and the archive's directory (PKWARE APPNOTE 6.3.10, 4.3)."""
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit
+
+from workers.kernel.png import Files
+from workers.kernel.vector import copy_64
+
+Bytes = npt.NDArray[np.uint8]
+
+#: Where CRC-32 and the two sizes stand in a local header and in an entry of the directory.
+_LOCAL_CRC, _ENTRY_CRC, _ENTRY_OFFSET = 14, 16, 42
+_LOCAL_HEADER, _ENTRY_HEADER = 30, 46
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _put_le(out: Bytes, at: int, value: np.uint32) -> None:
+    """A little-endian number of four bytes."""
+    out[at] = value & np.uint32(0xFF)
+    out[at + 1] = value >> np.uint32(8) & np.uint32(0xFF)
+    out[at + 2] = value >> np.uint32(16) & np.uint32(0xFF)
+    out[at + 3] = value >> np.uint32(24)
+
+
+@njit(nogil=True, cache=True, inline="always")
+def count_up(text: Bytes, last: int) -> None:
+    """Add one to the decimal number whose last digit is `text[last]`."""
+    while text[last] == ord("9"):
+        text[last] = ord("0")
+        last -= 1
+    text[last] += 1
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _copy(source: Bytes, start: int, size: int, out: Bytes, at: int) -> None:
+    """`out[at:at + size] = source[start:start + size]`, in steps of 64: touches up to 63 bytes more of both."""
+    for step in range(0, size, 64):
+        copy_64(out, np.uint64(at + step), source, np.uint64(start + step))
+
+
+@njit(nogil=True, cache=True)
+def put_members(files: Files, count: int, header: Bytes, size: int, digit: int, out: Bytes) -> int:
+    """Each file behind its local header; the bytes of all. `header` is the first one's, `size` bytes long.
+
+    Its name counts up from file to file at `digit`. `header` is left at the next file's name.
+    """
+    at = 0
+    for number in range(count):
+        start, stop = files.ends[number], files.ends[number + 1]
+        _put_le(header, _LOCAL_CRC, files.crcs[number])
+        _put_le(header, _LOCAL_CRC + 4, np.uint32(stop - start))
+        _put_le(header, _LOCAL_CRC + 8, np.uint32(stop - start))
+        _copy(header, 0, size, out, at)
+        _copy(files.data, start, stop - start, out, at + size)
+        at += size + stop - start
+        count_up(header, digit)
+    return at
+
+
+@njit(nogil=True, cache=True)
+def put_directory(
+    crcs: npt.NDArray[np.uint32],
+    sizes: npt.NDArray[np.uint32],
+    entry: Bytes,
+    size: int,
+    digit: int,
+    out: Bytes,
+) -> int:
+    """The directory's entries of members that lie side by side from the archive's start; the bytes of all.
+
+    `entry` is the first one's, `size` bytes long, with the last digit of its name at `digit`.
+    """
+    at, offset = 0, np.uint32(0)
+    for number in range(crcs.size):
+        _put_le(entry, _ENTRY_CRC, crcs[number])
+        _put_le(entry, _ENTRY_CRC + 4, sizes[number])
+        _put_le(entry, _ENTRY_CRC + 8, sizes[number])
+        _put_le(entry, _ENTRY_OFFSET, offset)
+        _copy(entry, 0, size, out, at)
+        at += size
+        offset += np.uint32(_LOCAL_HEADER + size - _ENTRY_HEADER) + sizes[number]
+        count_up(entry, digit)
+    return at
+
+
+@njit(nogil=True, cache=True)
+def put_rows(count: int, row: Bytes, size: int, name_digit: int, digits: int, out: Bytes) -> int:
+    """Rows of metadata.csv, `{name},{label},{index}`; the bytes of all.
+
+    `row` is the first one's with the index at full length: `size` bytes that end with its `digits` and a newline.
+    """
+    at, last = 0, size - 2
+    first, leading = size - 1 - digits, size - 1 - digits
+    for _ in range(count):
+        while leading < last and row[leading] == ord("0"):
+            leading += 1
+        _copy(row, 0, first, out, at)
+        at += first
+        for index in range(leading, size):
+            out[at] = row[index]
+            at += 1
+        count_up(row, name_digit)
+        count_up(row, last)
+        if leading > first and row[leading - 1] != ord("0"):
+            leading -= 1
+    return at
