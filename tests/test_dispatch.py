@@ -11,7 +11,7 @@ from service.adapters.redis_client import check_redis, connect
 from service.contract.errors import LedgerUnavailable
 from service.contract.job import Job, Status
 from service.contract.settings import Settings
-from service.lifecycle.dispatch import MIN_WINDOW, QUEUE_WINDOWS, dispatch
+from service.lifecycle.dispatch import BURST, MIN_WINDOW, QUEUE_WINDOWS, dispatch
 from service.lifecycle.parts import Parts
 from tests.fixtures.parts import now_is
 from tests.fixtures.redis import free_port
@@ -45,6 +45,15 @@ def test_many_jobs_never_fill_the_queue(parts: Parts, submitted: Submitted) -> N
     for _ in range(5):
         dispatch(parts, limit=100)
     assert parts.queue.length() <= QUEUE_WINDOWS * MIN_WINDOW
+
+
+def test_a_large_fleet_is_fed_in_bursts(parts: Parts, submitted: Submitted) -> None:
+    """Neither a submit nor one script takes longer because a thousand workers wait; the next look goes on."""
+    parts.ledger.heartbeat("w", slots=1000, info="{}", ttl_s=60)
+    submitted(count=1_000_000)
+    assert parts.queue.length() == BURST
+    dispatch(parts, limit=1)
+    assert parts.queue.length() == 2 * BURST
 
 
 def test_without_a_queue_the_job_waits_in_the_outbox(

@@ -13,6 +13,9 @@ WINDOW_PER_SLOT = 3
 MIN_WINDOW = 4
 #: Messages in the queues at once, in windows: enough for other owners' turns, little enough to stay fair.
 QUEUE_WINDOWS = 4
+#: Shards of one job sent at one look: a submit answers within tens of milliseconds, and no script holds Redis for long,
+#: however large the fleet. What is left stays due; every commit and the sweep look again.
+BURST = 64
 
 
 def dispatch(parts: Parts, *, limit: int) -> int:
@@ -25,7 +28,7 @@ def dispatch(parts: Parts, *, limit: int) -> int:
     due = parts.ledger.due(limit)
     for job_id in due:
         try:
-            room -= _send_claimed(parts, job_id, window=window, room=max(0, room))
+            room -= _send_claimed(parts, job_id, window=window, room=min(max(0, room), BURST))
         except Unavailable:
             raise
         except Exception:
