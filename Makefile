@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 # MNIST by name is downloaded; a folder of its files is taken where it is.
 DATA ?= mnist
+# The peers' libraries live apart: Ray and BentoML want other versions than we do.
+PEERS := .venv-peers
+DECODER ?= deploy/decoders/mnist
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-lowest lint format bench train presets lock clean
+.PHONY: help demo up test test-lowest lint format bench bench-peers train presets lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -33,6 +36,9 @@ format: $(VENV)/.dev ## let ruff lay the code out
 bench: $(VENV)/.dev ## measure every stage and the whole, as ratios to the bare decoder
 	$(BIN)/python -m tests.bench
 
+bench-peers: $(PEERS)/.installed ## measure what else makes such archives: torch, ONNX Runtime, Ray Data, BentoML
+	$(PEERS)/bin/python -m tests.bench.peers --decoder $(DECODER)
+
 train: $(VENV)/.dev ## train, export and judge the committed MNIST decoder again (three quarters of an hour on 2 cores)
 	$(BIN)/latentmill train --data $(DATA) --out checkpoints/mnist.pt
 	$(BIN)/latentmill export checkpoints/mnist.pt --name mnist --out deploy/decoders/mnist --batch-size 256 \
@@ -53,7 +59,7 @@ test-lowest: ## run the tests on the lowest versions that pyproject.toml allows
 	.venv-lowest/bin/pytest
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) .venv-lowest build dist *.egg-info latentmill-demo
+	rm -rf $(VENV) .venv-lowest $(PEERS) build dist *.egg-info latentmill-demo
 
 # One marker per set of extras: installed again only when what is asked for changed.
 $(VENV)/.cpu: pyproject.toml
@@ -65,3 +71,8 @@ $(VENV)/.dev: pyproject.toml deploy/locks/dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -c deploy/locks/dev.txt -e '.[cpu,export,local,dev]'
 	@touch $@ $(VENV)/.cpu
+
+$(PEERS)/.installed: deploy/locks/peers.txt
+	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
