@@ -1,5 +1,6 @@
 """The bytes of one archive as they grow, in memory that the next archive uses again."""
 
+import mmap
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,7 +26,8 @@ class Body:
         """Forget what was held and make room for an archive of up to `most` bytes."""
         self.size = 0
         if self._bytes.size < most + SLACK:
-            self._bytes = np.empty(most + SLACK, np.uint8)
+            # Whole pages of its own: a disk takes them as they are, without a copy.
+            self._bytes = np.frombuffer(mmap.mmap(-1, most + SLACK), np.uint8)
 
     def room(self) -> Bytes:
         """What is free, for a kernel to write into; its last SLACK bytes stay unused."""
