@@ -50,11 +50,12 @@ def make_shard(
                 checksums.update(images)
                 keep()
     archive.finish()
+    pixels_sha256, sha256 = checksums.finish()
     record = ShardRecord(
         samples=shard.samples,
         size_bytes=body.size,
-        sha256=checksums.object_sha256(),
-        pixels_sha256=checksums.pixels_sha256(),
+        sha256=sha256,
+        pixels_sha256=pixels_sha256,
         profile=Profile(decoder=card.digest, encoder=archive.encoder, **profile_of(device)),
     )
     return Made(body.view(), record)

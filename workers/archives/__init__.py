@@ -7,6 +7,8 @@ from service.contract.card import DecoderCard
 from service.contract.recipe import Format, Recipe
 from service.contract.shard import Shard
 from workers.archives.npz import NpzArchive
+from workers.archives.parquet import ParquetArchive
+from workers.archives.tar import TarArchive
 from workers.archives.zip import ZipArchive
 from workers.body import Body
 from workers.decoder import Images
@@ -28,6 +30,8 @@ class Archive(Protocol):
 _WRITERS: dict[Format, Callable[[Recipe, Shard, DecoderCard, Body], Archive]] = {
     Format.ZIP: ZipArchive,
     Format.NPZ: NpzArchive,
+    Format.TAR: TarArchive,
+    Format.PARQUET: ParquetArchive,
 }
 
 
