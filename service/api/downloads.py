@@ -31,7 +31,12 @@ from service.lifecycle.parts import Parts
 
 router = APIRouter(prefix="/v1/jobs", tags=["downloads"])
 
-MEDIA_TYPES = {Format.ZIP: "application/zip", Format.NPZ: "application/octet-stream"}
+MEDIA_TYPES = {
+    Format.ZIP: "application/zip",
+    Format.NPZ: "application/octet-stream",
+    Format.TAR: "application/x-tar",
+    Format.PARQUET: "application/vnd.apache.parquet",
+}
 
 _BYTES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()}
 _SHARD: dict[int | str, dict[str, Any]] = {

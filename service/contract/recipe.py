@@ -17,6 +17,8 @@ class Format(StrEnum):
 
     ZIP = "zip"
     NPZ = "npz"
+    TAR = "tar"
+    PARQUET = "parquet"
 
 
 class Compression(StrEnum):
