@@ -1,21 +1,31 @@
 """Reading archives: every PNG reads back, and damage is an error of ours."""
 
 import io
+import json
 import struct
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from latentmill import image_files
 from latentmill.archive import read_archive
-from latentmill.errors import ArchiveBroken, RequestInvalid
+from latentmill.errors import ArchiveBroken, LatentmillError, RequestInvalid
 from latentmill.extract import extract
 from latentmill.png import read_png
 from PIL import Image
 
-from service.contract.recipe import Format
+from service.contract.recipe import Compression, Format, Recipe
+from service.contract.shard import BLOCK, Shard
+from tests.fixtures.decoders import tiny_decoder
 from tests.test_sdk_transport import manifest_json
+from workers.archives import new_archive
+from workers.body import Body
 
 
 def png_of(lines: bytes, width: int, height: int, colour: int, *, depth: int = 8) -> bytes:
@@ -74,6 +84,27 @@ def zip_of(members: dict[str, bytes]) -> bytes:
     return file.getvalue()
 
 
+def tar_of(members: dict[str, bytes], kind: bytes = tarfile.REGTYPE) -> bytes:
+    file = io.BytesIO()
+    with tarfile.open(fileobj=file, mode="w") as archive:
+        for name, data in members.items():
+            member = tarfile.TarInfo(name)
+            member.size, member.type = len(data), kind
+            archive.addfile(member, io.BytesIO(data))
+    return file.getvalue()
+
+
+def parquet_of(told: object = None, **columns: list[Any]) -> bytes:
+    file, metadata = io.BytesIO(), {"huggingface": json.dumps(told)}
+    pq.write_table(pa.table(columns).replace_schema_metadata(metadata), file)
+    return file.getvalue()
+
+
+def named(*names: str) -> dict[str, object]:
+    return {"info": {"features": {"label": {"names": list(names)}}}}
+
+
+PICTURE = {"bytes": GOOD, "path": "000000000000.png"}
 TABLE = b"file_name,label,index\n3/000000000000.png,3,0\n"
 
 
@@ -87,12 +118,116 @@ TABLE = b"file_name,label,index\n3/000000000000.png,3,0\n"
         (zip_of({"metadata.csv": b"file_name,label,index\n"}), Format.ZIP),
         (zip_of({"metadata.csv": TABLE, "3/000000000000.png": b"no image"}), Format.ZIP),
         (zip_of({"images.npy": b"no array"}), Format.NPZ),
+        (zip_of({"metadata.csv": TABLE, "3/000000000000.png": GOOD, "more": b""}), Format.ZIP),
+        (b"no archive", Format.TAR),
+        (tar_of({}), Format.TAR),
+        (tar_of({"000000000000.png": b"no image"}), Format.TAR),
+        (tar_of({"000000000000.cls": b"3"}), Format.TAR),
+        (tar_of({"000000000000.png": GOOD, "000000000000.cls": b"three"}), Format.TAR),
+        (tar_of({"000000000000.png": GOOD, "000000000001.cls": b"3"}), Format.TAR),
+        (tar_of({"000000000000.png": GOOD, "/etc/passwd": b""}), Format.TAR),
+        (tar_of({"000000000000.png": b""}, tarfile.SYMTYPE), Format.TAR),
+        (tar_of({"000000000000.png": GOOD})[:520], Format.TAR),
+        (b"no archive", Format.PARQUET),
+        (parquet_of(image=[PICTURE]), Format.PARQUET),
+        (parquet_of(index=[0]), Format.PARQUET),
+        (parquet_of(image=[PICTURE, None], index=[0, 1]), Format.PARQUET),
+        (parquet_of(image=[{"bytes": 1}], index=[0]), Format.PARQUET),
+        (parquet_of(image=[PICTURE], label=[0], index=[0]), Format.PARQUET),
+        (parquet_of(named("3"), image=[PICTURE], label=[1], index=[0]), Format.PARQUET),
+        (parquet_of(image=[PICTURE], index=[0])[:-40], Format.PARQUET),
     ],
 )
 def test_a_broken_archive_is_an_error_of_ours(data: bytes, format: Format) -> None:
     """Whatever is wrong inside, the caller meets ArchiveBroken."""
     with pytest.raises(ArchiveBroken):
         read_archive(data, format)
+
+
+@pytest.mark.parametrize("format", list(Format))
+@pytest.mark.parametrize("labels", [(), ("cat", "dog", "3")])
+@pytest.mark.parametrize("shape", [(6, 5, 1), (3, 4, 3)])
+def test_every_format_reads_back(
+    format: Format, labels: tuple[str, ...], shape: tuple[int, int, int]
+) -> None:
+    """The pixels, the name of the label and the indexes are those that the worker packed."""
+    images, shard = noise(shape), Shard(index=1, start=BLOCK, stop=BLOCK + 20)
+    data = packed(images, shard, format, labels)
+    read = read_archive(data, format, labels[1] if labels else None)
+    assert np.array_equal(read.images, images)
+    assert set(read.labels.tolist()) == {"dog" if labels else ""}
+    assert read.indexes.tolist() == list(range(shard.start, shard.stop))
+
+
+def noise(shape: tuple[int, int, int]) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    return np.random.default_rng(0).integers(0, 256, (20, *shape), np.uint8)
+
+
+def packed(images: Any, shard: Shard, format: Format, labels: tuple[str, ...]) -> bytes:
+    card, body = tiny_decoder(labels=labels, shape=images.shape[1:])[1], Body()
+    recipe = Recipe(
+        decoder=card.digest,
+        label=labels[1] if labels else None,
+        seed=1,
+        format=format,
+        compression=Compression.FAST,
+        shard_size=BLOCK,
+    )
+    archive = new_archive(recipe, shard, card, body)
+    archive.add(images)
+    archive.finish()
+    return bytes(body.view())
+
+
+def test_a_tar_tells_ids_where_nobody_tells_a_name() -> None:
+    """A tar holds no names; several labels cannot all be the one that was asked for."""
+    members = {f"{i:012d}.{kind}": file for i in (0, 1) for kind, file in pair(i)}
+    assert read_archive(tar_of(members), Format.TAR).labels.tolist() == ["0", "1"]
+    with pytest.raises(ArchiveBroken, match="several labels"):
+        read_archive(tar_of(members), Format.TAR, "cat")
+
+
+def pair(label_id: int) -> list[tuple[str, bytes]]:
+    return [("png", GOOD), ("cls", str(label_id).encode())]
+
+
+def test_without_pyarrow_only_parquet_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The refusal says what to install; every other format is read as before."""
+    monkeypatch.setattr(image_files, "find_spec", lambda name: None)
+    with pytest.raises(LatentmillError, match="pip install pyarrow"):
+        read_archive(parquet_of(image=[PICTURE], index=[0]), Format.PARQUET)
+    assert read_archive(tar_of({"000000000000.png": GOOD}), Format.TAR).indexes.tolist() == [0]
+
+
+@pytest.mark.parametrize("format", [Format.ZIP, Format.TAR, Format.PARQUET])
+def test_every_format_unpacks_into_the_same_folder(tmp_path: Path, format: Format) -> None:
+    """An image folder per label with one `metadata.csv`, whatever the archives were."""
+    images, shard = noise((6, 5, 1))[:10], Shard(index=0, start=0, stop=10)
+    manifest = manifest_json().replace(b'"format": "zip"', f'"format": "{format}"'.encode())
+    (tmp_path / "manifest.json").write_bytes(manifest)
+    data = packed(images, shard, format, ("0", "3"))
+    (tmp_path / f"000000000000-000000000010.{format}").write_bytes(data)
+    target = extract(tmp_path)
+    rows = (target / "metadata.csv").read_text().splitlines()
+    assert rows[1:] == [f"3/{index:012d}.png,3,{index}" for index in range(10)]
+    assert len(list(target.rglob("*.png"))) == 10
+    for index in (0, 9):
+        assert np.array_equal(
+            read_png((target / "3" / f"{index:012d}.png").read_bytes()), images[index]
+        )
+
+
+def test_a_label_cannot_write_outside_its_folder(tmp_path: Path) -> None:
+    """A parquet file may name any label; what is no label of ours makes no folder."""
+    folder = tmp_path / "job"
+    folder.mkdir()
+    manifest = manifest_json().replace(b'"format": "zip"', b'"format": "parquet"')
+    (folder / "manifest.json").write_bytes(manifest)
+    evil = parquet_of(named("../../escaped"), image=[PICTURE], label=[0], index=[0])
+    (folder / "000000000000-000000000010.parquet").write_bytes(evil)
+    with pytest.raises(ArchiveBroken, match="escaped"):
+        extract(folder)
+    assert not list(tmp_path.rglob("*.png"))
 
 
 def test_an_archive_cannot_write_outside_its_folder(tmp_path: Path) -> None:
@@ -111,5 +246,5 @@ def test_arrays_are_not_unpacked_into_files(tmp_path: Path) -> None:
     """npz archives hold no image files, and the refusal says which format does."""
     manifest = manifest_json().replace(b'"format": "zip"', b'"format": "npz"')
     (tmp_path / "manifest.json").write_bytes(manifest)
-    with pytest.raises(RequestInvalid, match="only zip"):
+    with pytest.raises(RequestInvalid, match="zip, tar, parquet archives hold"):
         extract(tmp_path)

@@ -1,25 +1,16 @@
-"""Reads archives: the bytes of one shard, in either format, to arrays."""
+"""Reads archives: the bytes of one shard, in any format, to arrays."""
 
-import csv
 import io
-import struct
-import zipfile
-import zlib
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from latentmill.image_files import DAMAGE, read_image_files
 from latentmill.png import read_png
 
 from service.contract.errors import ArchiveBroken
 from service.contract.recipe import Format
-
-METADATA = "metadata.csv"
-
-
-#: What the libraries raise for files that are not what their name says.
-_DAMAGE = (zipfile.BadZipFile, struct.error, zlib.error, KeyError, ValueError, EOFError, OSError)
 
 
 class Arrays(NamedTuple):
@@ -33,42 +24,30 @@ class Arrays(NamedTuple):
     indexes: npt.NDArray[np.int64]
 
 
-def read_archive(data: bytes, format: Format) -> Arrays:
-    """The samples of one archive. Raises ArchiveBroken for a file that is not of the format."""
-    read = _read_zip if format == Format.ZIP else _read_npz
+def read_archive(data: bytes, format: Format, label: str | None = None) -> Arrays:
+    """The samples of one archive. `label` names those of a tar, which holds only ids.
+
+    Raises ArchiveBroken for a file that is not of the format, StartRefused for parquet without pyarrow.
+    """
+    if format == Format.NPZ:
+        return _read_npz(data)
+    files = read_image_files(data, format, label)
     try:
-        return read(data)
-    except _DAMAGE as error:
-        raise ArchiveBroken(f"the archive cannot be read: {error}") from error
-
-
-def _read_zip(data: bytes) -> Arrays:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
-        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(METADATA), "ascii")))
-        images = [read_png(_member(archive, data, row["file_name"])) for row in rows]
-    return Arrays(
-        np.stack(images),
-        np.array([row["label"] for row in rows], np.str_),
-        np.array([int(row["index"]) for row in rows], np.int64),
-    )
-
-
-def _member(archive: zipfile.ZipFile, data: bytes, name: str) -> bytes:
-    member = archive.getinfo(name)
-    if member.compress_type != zipfile.ZIP_STORED:
-        return archive.read(member)
-    # Image files are stored as they are; cutting them out is several times faster than a stream.
-    name_length, extra_length = struct.unpack_from("<HH", data, member.header_offset + 26)
-    start = member.header_offset + 30 + name_length + extra_length
-    return data[start : start + member.file_size]
+        images = np.stack([read_png(file) for file in files.files])
+    except ValueError as error:
+        raise ArchiveBroken("the archive has no images, or some of another shape") from error
+    return Arrays(images, np.array(files.labels, np.str_), np.array(files.indexes, np.int64))
 
 
 def _read_npz(data: bytes) -> Arrays:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        images, indexes = archive["images"], archive["indexes"]
-        if "labels" not in archive:
-            return Arrays(images, np.full(len(images), "", np.str_), indexes)
-        return Arrays(images, archive["label_names"][archive["labels"]], indexes)
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            images, indexes = archive["images"], archive["indexes"]
+            if "labels" not in archive:
+                return Arrays(images, np.full(len(images), "", np.str_), indexes)
+            return Arrays(images, archive["label_names"][archive["labels"]], indexes)
+    except DAMAGE as error:
+        raise ArchiveBroken(f"the archive cannot be read: {error}") from error
 
 
 def joined(parts: Sequence[Arrays]) -> Arrays:

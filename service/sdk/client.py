@@ -160,7 +160,8 @@ class Client:
         manifest = self.manifest(job)
         meter = Meter(manifest.size_bytes, None)
         bodies = (fetch(self._transport, manifest.id, shard, meter) for shard in manifest.shards)
-        return joined([read_archive(body, manifest.recipe.format) for body in bodies])
+        recipe = manifest.recipe
+        return joined([read_archive(body, recipe.format, recipe.label) for body in bodies])
 
     def verify(self, job: str | Job, on_progress: OnShard | None = None) -> Verification:
         """Every stored archive's bytes and pixels against the manifest; nothing is kept."""

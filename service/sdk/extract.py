@@ -1,27 +1,22 @@
 """Unpacks a downloaded job into one image folder, as torchvision and Hugging Face read it."""
 
-import re
-import zipfile
 from pathlib import Path
 
-from latentmill.archive import METADATA
 from latentmill.folder import archive_path, read_manifest, written_whole
+from latentmill.image_files import HOLD_IMAGES, METADATA, file_name, read_image_files
 
 from service.contract.errors import ArchiveBroken, Fault, RequestInvalid
-from service.contract.recipe import Format
-
-#: Anything else in an archive was not put there by us, and is no path to write to.
-_MEMBER = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,63}/)?[0-9]{12}\.png")
+from service.contract.recipe import Recipe
 
 
 def extract(folder: Path) -> Path:
-    """All images of a downloaded job in `folder/images`, with one `metadata.csv`.
+    """All images of a downloaded job in `folder/images`, with one `metadata.csv`: the same ones from any format.
 
     Raises RequestInvalid when the archives hold no image files, ArchiveBroken for a damaged one.
     """
     manifest = read_manifest(folder)
-    if manifest.recipe.format != Format.ZIP:
-        why = f"{manifest.recipe.format} archives hold arrays; only zip archives hold image files"
+    if manifest.recipe.format not in HOLD_IMAGES:
+        why = f"{manifest.recipe.format} archives hold arrays; {', '.join(HOLD_IMAGES)} archives hold image files"
         raise RequestInvalid([Fault("/format", why)])
     target = folder / "images"
     target.mkdir(exist_ok=True)
@@ -29,26 +24,23 @@ def extract(folder: Path) -> Path:
     with written_whole(target / METADATA) as table:
         table.write(b"file_name,label,index\n")
         for shard in manifest.shards:
-            table.write(_unpack(archive_path(folder, manifest, shard), target))
+            path = archive_path(folder, manifest, shard)
+            table.write(_unpack(path, manifest.recipe, target).encode("ascii"))
     return target
 
 
-def _unpack(path: Path, target: Path) -> bytes:
-    """Write one archive's images; its rows of the table, without the head."""
+def _unpack(path: Path, recipe: Recipe, target: Path) -> str:
+    """Write one archive's images; its rows of the table."""
+    rows = []
     try:
-        with zipfile.ZipFile(path) as archive:
-            for name in archive.namelist():
-                if name != METADATA:
-                    _write(target / _checked(name), archive.read(name))
-            return archive.read(METADATA).partition(b"\n")[2]
-    except (OSError, zipfile.BadZipFile, KeyError) as error:
+        found = read_image_files(path.read_bytes(), recipe.format, recipe.label)
+        for file, label, index in zip(*found, strict=True):
+            name = file_name(label, index)
+            _write(target / name, file)
+            rows.append(f"{name},{label},{index}\n")
+    except (OSError, ArchiveBroken) as error:
         raise ArchiveBroken(f"{path} cannot be unpacked: {error}") from error
-
-
-def _checked(name: str) -> str:
-    if not _MEMBER.fullmatch(name):
-        raise ArchiveBroken(f"an archive holds {name!r}, which is none of ours")
-    return name
+    return "".join(rows)
 
 
 def _write(path: Path, data: bytes) -> None:

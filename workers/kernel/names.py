@@ -4,7 +4,6 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
-from workers.kernel.vector import SLACK
 from workers.kernel.zip import count_up
 
 Bytes = npt.NDArray[np.uint8]
@@ -13,9 +12,9 @@ Bytes = npt.NDArray[np.uint8]
 def names_from(first: str, last_digit: int, count: int) -> Bytes:
     """`count` names of equal length: the first, and those whose number, which ends at `last_digit`, follows."""
     name = np.frombuffer(first.encode("ascii"), np.uint8).copy()
-    names = np.empty(count * name.size + SLACK, np.uint8)
+    names = np.empty(count * name.size, np.uint8)
     _put_names(name, last_digit, count, names)
-    return names[: count * name.size]
+    return names
 
 
 @njit(nogil=True, cache=True)

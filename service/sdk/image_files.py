@@ -1,0 +1,121 @@
+"""The image files in an archive, as they were packed: zip, tar and parquet hold the same ones."""
+
+import csv
+import io
+import re
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from service.contract.errors import ArchiveBroken, StartRefused
+from service.contract.recipe import Format
+
+METADATA = "metadata.csv"
+
+#: What the libraries raise for files that are not what their name says.
+DAMAGE = (
+    *(zipfile.BadZipFile, tarfile.TarError, struct.error, zlib.error),
+    *(LookupError, TypeError, ValueError, EOFError, OSError),
+)
+
+#: A sample's image and its label's id; anything else was not put there by us.
+_TAR_MEMBER = re.compile(r"([0-9]{12})\.(png|cls)")
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}|")
+
+
+class ImageFiles(NamedTuple):
+    """Samples in index order: `files` PNG, `labels` ("" of a decoder without), `indexes`."""
+
+    files: list[bytes]
+    labels: list[str]
+    indexes: list[int]
+
+
+def read_image_files(data: bytes, format: Format, label: str | None) -> ImageFiles:
+    """Of an archive that holds any. Raises ArchiveBroken; StartRefused for parquet without pyarrow."""
+    try:
+        found = _READERS[format](data, label)
+    except DAMAGE as error:
+        raise ArchiveBroken(f"the archive cannot be read: {error}") from error
+    return found
+
+
+def file_name(label: str, index: int) -> str:
+    """Of a sample in an image folder, as zip archives have it. Raises ArchiveBroken for what is no path to write to."""
+    name = f"{label}/{index:012d}.png" if label else f"{index:012d}.png"
+    if not _LABEL.fullmatch(label) or not 0 <= index < 10**12:
+        raise _foreign(name)
+    return name
+
+
+def _in_zip(data: bytes, _: str | None) -> ImageFiles:
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        rows = list(csv.DictReader(io.TextIOWrapper(archive.open(METADATA), "ascii")))
+        for name in set(archive.namelist()) - {row["file_name"] for row in rows} - {METADATA}:
+            raise _foreign(name)
+        files = [_zip_member(archive, data, row["file_name"]) for row in rows]
+    return ImageFiles(files, [row["label"] for row in rows], [int(row["index"]) for row in rows])
+
+
+def _zip_member(archive: zipfile.ZipFile, data: bytes, name: str) -> bytes:
+    member = archive.getinfo(name)
+    if member.compress_type != zipfile.ZIP_STORED:
+        return archive.read(member)
+    # Image files are stored as they are; cutting them out is several times faster than a stream.
+    name_length, extra_length = struct.unpack_from("<HH", data, member.header_offset + 26)
+    start = member.header_offset + 30 + name_length + extra_length
+    return data[start : start + member.file_size]
+
+
+def _in_tar(data: bytes, label: str | None) -> ImageFiles:
+    files: dict[int, bytes] = {}
+    ids: dict[int, int] = {}
+    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
+        for member in archive:
+            name = _TAR_MEMBER.fullmatch(member.name)
+            if name is None or member.type != tarfile.REGTYPE:
+                raise _foreign(member.name)
+            content = data[member.offset_data : member.offset_data + member.size]
+            if name[2] == "png":
+                files[int(name[1])] = content
+            else:
+                ids[int(name[1])] = int(content)
+    return ImageFiles(list(files.values()), _tar_labels(files, ids, label), list(files))
+
+
+def _tar_labels(files: dict[int, bytes], ids: dict[int, int], label: str | None) -> list[str]:
+    """A tar holds ids, and the job knows which label it asked for; without one, the id has to do."""
+    if not ids:
+        return [""] * len(files)
+    if list(ids) != list(files):
+        raise ArchiveBroken("the archive does not hold a label for each image")
+    if label is None:
+        return [str(label_id) for label_id in ids.values()]
+    if len(set(ids.values())) > 1:
+        raise ArchiveBroken("the archive holds samples of several labels")
+    return [label] * len(files)
+
+
+def _in_parquet(data: bytes, _: str | None) -> ImageFiles:
+    if find_spec("pyarrow") is None:
+        raise StartRefused("parquet archives are read with pyarrow: pip install pyarrow")
+    from latentmill.parquet import read_columns
+
+    return ImageFiles(*read_columns(data))
+
+
+def _foreign(name: str) -> ArchiveBroken:
+    return ArchiveBroken(f"an archive holds {name!r}, which is none of ours")
+
+
+_READERS: dict[Format, Callable[[bytes, str | None], ImageFiles]] = {
+    Format.ZIP: _in_zip,
+    Format.TAR: _in_tar,
+    Format.PARQUET: _in_parquet,
+}
+#: Formats of which `read_image_files` is for.
+HOLD_IMAGES = tuple(_READERS)
