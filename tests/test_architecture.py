@@ -55,7 +55,10 @@ AREAS = {
         {CONTRACT, ADAPTERS, LIFECYCLE},
         {"fastapi", "starlette", "uvicorn", "pydantic", "prometheus_client", "structlog"},
     ),
-    "latentmill": Area({CONTRACT, "workers.latents", "workers.decoder"}, {"httpx", "numpy", "PIL"}),
+    # Parquet archives alone need pyarrow, and the client does without until one is read.
+    "latentmill": Area(
+        {CONTRACT, "workers.latents", "workers.decoder"}, {"httpx", "numpy", "PIL", "pyarrow"}
+    ),
     "service.local": Area(
         {CONTRACT, ADAPTERS, "latentmill", "export.publish"}
         | {"workers.decoder", "workers.latents"},
@@ -67,7 +70,17 @@ AREAS = {
     ),
     "workers": Area(
         {CONTRACT, ADAPTERS, LIFECYCLE, "workers.latents", "workers.decoder", "workers.device"},
-        {"celery", "kombu", "numpy", "onnxruntime", "pyarrow", "structlog", "pydantic", "isal", "zlib_ng"},
+        {
+            "celery",
+            "kombu",
+            "numpy",
+            "onnxruntime",
+            "pyarrow",
+            "structlog",
+            "pydantic",
+            "isal",
+            "zlib_ng",
+        },
     ),
     "workers.kernel": Area(set(), {"numpy", "numba", "llvmlite"}),
     "workers.latents": Area({CONTRACT}, {"numpy"}),
@@ -109,9 +122,9 @@ WITHOUT = {
     "sweep": ("fastapi,uvicorn,onnxruntime,numpy,PIL,torch", "workers.sweep"),
     "exporter": ("celery,kombu,redis,fastapi", "export.*"),
     "publisher": ("torch,onnx,onnxscript,sklearn,celery,fastapi", "export.publish"),
-    "client": ("fastapi,celery,kombu,redis,boto3,onnxruntime,torch", "latentmill"),
+    "client": ("fastapi,celery,kombu,redis,boto3,onnxruntime,torch,pyarrow", "latentmill"),
     "command_line": (
-        "torch,onnx,onnxruntime,numpy,PIL,celery,redis,boto3,fastapi",
+        "torch,onnx,onnxruntime,numpy,PIL,pyarrow,celery,redis,boto3,fastapi",
         "service.cli.main",
     ),
     "one_machine": ("torch,onnx,fastapi,celery", "service.local.*"),

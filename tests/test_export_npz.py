@@ -107,6 +107,7 @@ def test_numbers_take_their_names_and_unused_names_go(tmp_path: Path) -> None:
 def test_an_archive_that_a_service_made_is_read_back(tmp_path: Path) -> None:
     """`images labels indexes label_names` of an npz shard, and one without labels."""
     from workers.archives.npz import NpzArchive
+    from workers.body import Body
 
     for labels in (("cat", "dog"), ()):
         card = DecoderCard(
@@ -125,9 +126,11 @@ def test_an_archive_that_a_service_made_is_read_back(tmp_path: Path) -> None:
             format="npz",
             shard_size=1024,
         )
-        archive = NpzArchive(recipe, Shard(index=0, start=0, stop=84), card)
+        body = Body()
+        archive = NpzArchive(recipe, Shard(index=0, start=0, stop=84), card, body)
         archive.add(IMAGES[..., None])
-        (tmp_path / "shard.npz").write_bytes(archive.finish())
+        archive.finish()
+        (tmp_path / "shard.npz").write_bytes(body.view())
         data = opened(tmp_path / "shard.npz")
         assert data.labels == labels[1:]
         assert len(data.train) + len(data.validation) + len(data.test) == 84

@@ -24,7 +24,11 @@ def download(
     job: JobId,
     to: Annotated[Path | None, typer.Option(help="Folder; ./ID if left out.")] = None,
     extract: Annotated[
-        bool, typer.Option("--extract", help="Also unpack all images into one folder, `images`.")
+        bool,
+        typer.Option(
+            "--extract",
+            help="Also unpack all images of zip, tar or parquet into one folder, `images`.",
+        ),
     ] = False,
     url: Url = None,
 ) -> None:

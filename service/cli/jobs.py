@@ -35,7 +35,12 @@ def submit(
     seed: Annotated[
         int | None, typer.Option(min=0, help="Same seed, same images; drawn if left out.")
     ] = None,
-    format: Annotated[Format, typer.Option(help="What the archives hold.")] = Format.ZIP,
+    format: Annotated[
+        Format,
+        typer.Option(
+            help="What the archives are: PNG files in zip, tar (WebDataset) or parquet (Hugging Face), or npz arrays."
+        ),
+    ] = Format.ZIP,
     temperature: Annotated[
         float, typer.Option(min=0.001, max=2, help="Below 1: purer, less varied.")
     ] = 1.0,
