@@ -41,7 +41,7 @@ def main(settings: WorkerSettings) -> int:
     check_parts(settings, parts)
     sessions = Sessions(parts.storage, device=settings.device, threads=settings.decoder_threads)
     studio = Studio(
-        *(parts, sessions, Watch(), Bodies(), Cores(settings.cores)),
+        *(parts, sessions, Watch(), Bodies(), Cores(settings.cores, wait_s=settings.heartbeat_s)),
         device=settings.device,
         heartbeat_s=settings.heartbeat_s,
     )

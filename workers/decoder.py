@@ -54,10 +54,10 @@ class Decoder:
 
     def batches(self, latents: Latents, label: str | None) -> Iterator[Images]:
         """The same, a forward pass at a time: each is to be used before the next is asked for."""
-        batch = self.card.batch_size
+        batch, label_ids = self.card.batch_size, self._label_ids(label)
         for start in range(0, len(latents), batch):
             rows = latents[start : start + batch]
-            yield self._run(_padded(rows, batch), label)[: len(rows)]
+            yield self.draw(_padded(rows, batch), label_ids)[: len(rows)]
 
     def draw(self, latents: Latents, label_ids: LabelIds) -> Images:
         """One forward pass: float32 [batch, latent_dim] and int64 [batch] -> uint8 [batch, H, W, C].
@@ -70,18 +70,20 @@ class Decoder:
         (images,) = self._session.run([IMAGE_OUTPUT], inputs)
         return images  # type: ignore[no-any-return]
 
-    def _run(self, latents: Latents, label: str | None) -> Images:
+    def _label_ids(self, label: str | None) -> LabelIds:
+        """One label for a whole batch: int64 [batch]."""
         label_id = 0
         if self.card.labels:
             assert label is not None
             label_id = self.card.label_id(label)
-        return self.draw(latents, np.full(self.card.batch_size, label_id, np.int64))
+        return np.full(self.card.batch_size, label_id, np.int64)
 
     def _check_image(self) -> None:
         # Also the warm-up: the first run allocates and tunes.
         card = self.card
         label = card.labels[0] if card.labels else None
-        images = self._run(np.zeros((card.batch_size, card.latent_dim), np.float32), label)
+        zeros = np.zeros((card.batch_size, card.latent_dim), np.float32)
+        images = self.draw(zeros, self._label_ids(label))
         wanted = (card.batch_size, card.image.height, card.image.width, card.image.channels)
         if images.shape != wanted or images.dtype != np.uint8:
             raise DecoderRefused(

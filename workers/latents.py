@@ -14,10 +14,20 @@ def draw_block(seed: int, block: int, dim: int) -> Latents:
     Philox (Salmon et al. 2011) is keyed by the seed and counts from word 0 up, so setting word 1 to the block
     number puts blocks 2**64 steps apart: they cannot overlap.
     """
-    key = np.array([seed, 0], dtype=np.uint64)
-    counter = np.array([0, block, 0, 0], dtype=np.uint64)
-    generator = np.random.Generator(np.random.Philox(key=key, counter=counter))
-    return generator.standard_normal((BLOCK, dim), dtype=np.float32)
+    # Set by its state, for a Philox that is given a key asks the system for entropy all the same.
+    philox = np.random.Philox(0)
+    philox.state = {
+        "bit_generator": "Philox",
+        "state": {
+            "key": np.array([seed, 0], np.uint64),
+            "counter": np.array([0, block, 0, 0], np.uint64),
+        },
+        "buffer": np.zeros(4, np.uint64),
+        "buffer_pos": 4,
+        "has_uint32": 0,
+        "uinteger": 0,
+    }
+    return np.random.Generator(philox).standard_normal((BLOCK, dim), dtype=np.float32)
 
 
 def draw_latents(

@@ -1,7 +1,6 @@
 """Make one shard: latents, images, archive, checksums. A pure function of recipe, shard and profile."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from service.contract.manifest import Profile, ShardRecord
@@ -29,26 +28,23 @@ def make_shard(
     body: Body,
     *,
     device: str,
-    turn: Callable[[], AbstractContextManager[None]] = nullcontext,
     keep: Callable[[], None] = lambda: None,
 ) -> Made:
     """The archive of one shard, laid out in `body`, and its record: a pure function of recipe, shard and profile.
 
-    Every block waits for its `turn` at a core; `keep` is called after every batch. What either raises ends the work.
+    `keep` is called after every batch; what it raises ends the work.
     """
     card, recipe = decoder.card, request.recipe
     archive, checksums = new_archive(recipe, shard, card, body), Checksums(body)
     for start in range(shard.start, shard.stop, BLOCK):
         stop = min(start + BLOCK, shard.stop)
-        with turn():
-            latents = draw_latents(
-                *(recipe.seed, start, stop, card.latent_dim),
-                temperature_milli=recipe.temperature_milli,
-            )
-            for images in decoder.batches(latents, recipe.label):
-                archive.add(images)
-                checksums.update(images)
-                keep()
+        latents = draw_latents(
+            recipe.seed, start, stop, card.latent_dim, temperature_milli=recipe.temperature_milli
+        )
+        for images in decoder.batches(latents, recipe.label):
+            archive.add(images)
+            checksums.update(images)
+            keep()
     archive.finish()
     pixels_sha256, sha256 = checksums.finish()
     record = ShardRecord(

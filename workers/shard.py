@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from functools import partial
 
 import structlog
 
@@ -100,12 +99,8 @@ def _stored(
 
 def _made(studio: Studio, request: ResolvedRequest, shard: Shard, body: Body, lease: Lease) -> Made:
     decoder = studio.sessions.get(request.decoder, request.digest)
-    turn = partial(
-        studio.cores.turn, small=request.shards == 1, wait_s=studio.heartbeat_s, keep=lease.keep
-    )
-    return make_shard(
-        *(decoder, request, shard, body), device=studio.device, turn=turn, keep=lease.keep
-    )
+    with studio.cores.one(small=request.shards == 1, keep=lease.keep) as keep:
+        return make_shard(decoder, request, shard, body, device=studio.device, keep=keep)
 
 
 def _write(parts: Parts, key: str, made: Made) -> ShardRecord:

@@ -52,11 +52,10 @@ class ZipArchive:
 
     def add(self, images: Images) -> None:
         files, count = self._png.encode(images), len(images)
-        here = slice(self._added, self._added + count)
-        self._crcs[here], self._sizes[here] = files.crcs[:count], np.diff(files.ends[: count + 1])
         header, size = self._header
+        sums = self._crcs[self._added :], self._sizes[self._added :]
         digit = size - 1 - len(_SUFFIX)
-        self._body.grow(put_members(files, count, header, size, digit, self._body.room()))
+        self._body.grow(put_members(files, count, *sums, header, size, digit, self._body.room()))
         self._added += count
 
     def finish(self) -> None:

@@ -8,6 +8,7 @@ from workers.kernel.png import Files
 from workers.kernel.vector import copy_64
 
 Bytes = npt.NDArray[np.uint8]
+Numbers = npt.NDArray[np.uint32]
 
 #: Where CRC-32 and the two sizes stand in a local header and in an entry of the directory.
 _LOCAL_CRC, _ENTRY_CRC, _ENTRY_OFFSET = 14, 16, 42
@@ -40,14 +41,25 @@ def _copy(source: Bytes, start: int, size: int, out: Bytes, at: int) -> None:
 
 
 @njit(nogil=True, cache=True)
-def put_members(files: Files, count: int, header: Bytes, size: int, digit: int, out: Bytes) -> int:
+def put_members(
+    files: Files,
+    count: int,
+    crcs: Numbers,
+    sizes: Numbers,
+    header: Bytes,
+    size: int,
+    digit: int,
+    out: Bytes,
+) -> int:
     """Each file behind its local header; the bytes of all. `header` is the first one's, `size` bytes long.
 
-    Its name counts up from file to file at `digit`. `header` is left at the next file's name.
+    Its name counts up from file to file at `digit`, and `header` is left at the next file's name. What the directory
+    is to say of each file goes into `crcs` and `sizes`.
     """
     at = 0
     for number in range(count):
         start, stop = files.ends[number], files.ends[number + 1]
+        crcs[number], sizes[number] = files.crcs[number], stop - start
         _put_le(header, _LOCAL_CRC, files.crcs[number])
         _put_le(header, _LOCAL_CRC + 4, np.uint32(stop - start))
         _put_le(header, _LOCAL_CRC + 8, np.uint32(stop - start))
@@ -60,8 +72,8 @@ def put_members(files: Files, count: int, header: Bytes, size: int, digit: int, 
 
 @njit(nogil=True, cache=True)
 def put_directory(
-    crcs: npt.NDArray[np.uint32],
-    sizes: npt.NDArray[np.uint32],
+    crcs: Numbers,
+    sizes: Numbers,
     entry: Bytes,
     size: int,
     digit: int,
