@@ -22,7 +22,10 @@ JOB = "billion-images-0000"
 
 
 class Ending(BaseModel):
-    """`finish_s` includes reading the records, during which Redis answers nobody for `records_block_ms`."""
+    """`finish_s` includes reading the records, during which Redis answers nobody for `records_block_ms`.
+
+    `memory_mb` is how far the process grew beyond its largest so far: it tells of the largest job only.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
