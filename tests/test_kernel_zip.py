@@ -67,16 +67,13 @@ def put_compiled(body: Body, contents: list[bytes], name: str, cut: int) -> None
     """The same by the kernel, in two batches."""
     first, back = Member(name, method=STORED, offset=0), len(SUFFIX) + 1
     header, entry = first.local_header(), first.entry()
-    growing = template(header)
-    for batch in (contents[:cut], contents[cut:]):
-        files = side_by_side(batch)
-        digit = len(header) - back
-        used = put_members(files, len(batch), growing, len(header), digit, body.room())
-        body.grow(used)
-    directory, files = body.size, side_by_side(contents)
-    sizes = np.diff(files.ends).astype(np.uint32)
-    digit, room = len(entry) - back, body.room()
-    body.grow(put_directory(files.crcs, sizes, template(entry), len(entry), digit, room))
+    growing, digit = template(header), len(header) - back
+    crcs, sizes = (np.zeros(len(contents), np.uint32) for _ in range(2))
+    for here, batch in ((0, contents[:cut]), (cut, contents[cut:])):
+        files, sums = side_by_side(batch), (crcs[here:], sizes[here:])
+        body.grow(put_members(files, len(batch), *sums, growing, len(header), digit, body.room()))
+    directory, digit, room = body.size, len(entry) - back, body.room()
+    body.grow(put_directory(crcs, sizes, template(entry), len(entry), digit, room))
     put_end(body, members=len(contents), directory=directory)
 
 
