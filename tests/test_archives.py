@@ -298,8 +298,8 @@ def test_a_body_that_was_used_changes_nothing(format: Format) -> None:
 def test_room_for_the_worst_images_is_reserved(
     format: Format, compression: Compression, shape: tuple[int, int, int]
 ) -> None:
-    """Noise of bytes whose codes are the longest fits, with a hundred labels of the longest names."""
-    labels = ("3", *(f"{number:0>64}" for number in range(100)))
+    """Noise of bytes whose codes are the longest fits, with a thousand labels of the longest names."""
+    labels = ("3", *(f"{number:0>64}" for number in range(1000)))
     card = tiny_decoder(labels=labels, shape=shape)[1]
     noise = np.random.default_rng(0).integers(144, 256, (300, *shape), np.uint8)
     assert archived(noise, recipe_of(card, format, compression), card)

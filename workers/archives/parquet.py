@@ -5,7 +5,6 @@ stands under the key `huggingface` of the file's metadata, so that `load_dataset
 named labels without being told (datasets 5.2, `Features.arrow_schema`).
 """
 
-import io
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 from service.contract.card import DecoderCard
 from service.contract.recipe import Recipe
 from service.contract.shard import Shard
+from workers.archives.pages import Pages
 from workers.archives.rows import Rows
 from workers.body import Body
 from workers.decoder import Images
@@ -32,8 +32,9 @@ _INDEX_DIGITS, _SUFFIX = 12, ".png"
 _NAME_BYTES = _INDEX_DIGITS + len(_SUFFIX)
 #: Bytes of a row beside its file: both lengths, the name, label and index, and a level of each of the four.
 _ROW_BYTES = 2 * 4 + _NAME_BYTES + 2 * 8 + 4
-#: Headers of a row group's pages with its entry in the footer; the rest of the footer, and there each label.
-_GROUP_HEADERS, _FOOTER, _LABEL_BYTES = 2**14, 2**13, 72
+#: Headers of a row group's pages and its entry in the footer; the rest of the footer; there each label, which it tells
+#: twice: to Hugging Face, and in base64 to Arrow.
+_GROUP_HEADERS, _FOOTER, _LABEL_BYTES = 2**14, 2**13, 192
 
 
 class ParquetArchive:
@@ -52,8 +53,8 @@ class ParquetArchive:
             + _FOOTER
             + len(card.labels) * _LABEL_BYTES
         )
-        self._schema, self._pages = _schema(card.labels), _Pages()
-        self._writer = _writer(self._schema, self._pages)
+        self._schema, self._pages = _schema(card.labels), Pages()
+        self._writer, self._pace = _writer(self._schema, self._pages), 0
 
     def add(self, images: Images) -> None:
         files, taken = self._png.encode(images), 0
@@ -61,12 +62,14 @@ class ParquetArchive:
             taken += self._rows.take(files, taken, len(images))
             if self._rows.are_full:
                 self._put_group()
+        # The body grows as steadily as the pixels come in: its checksum is computed beside theirs.
+        self._pages.move_to(self._body, self._pace * len(images))
 
     def finish(self) -> None:
         if self._rows.count:
             self._put_group()
         self._writer.close()
-        self._pages.move_to(self._body)
+        self._pages.move_to(self._body, self._pages.size)
 
     def _put_group(self) -> None:
         count = self._rows.count
@@ -74,8 +77,10 @@ class ParquetArchive:
         if self._label is not None:
             columns.insert(1, pa.array(np.full(count, self._label, np.int64)))
         table = pa.Table.from_arrays(columns, schema=self._schema)
+        # No more than one row group is ever held beside the body.
+        self._pages.move_to(self._body, self._pages.size)
         self._writer.write_table(table, row_group_size=count)
-        self._pages.move_to(self._body)
+        self._pace = -(-self._pages.size // count)
         self._next += count
         self._rows.clear()
 
@@ -89,33 +94,6 @@ class ParquetArchive:
 
     def _indexes(self) -> pa.Array:
         return pa.array(np.arange(self._next, self._next + self._rows.count, dtype=np.int64))
-
-
-class _Pages(io.RawIOBase):
-    """What pyarrow wrote and the body does not hold yet.
-
-    Pyarrow ends an abandoned file too, whenever its writer is collected; the body may be another archive's by then.
-    """
-
-    def __init__(self) -> None:
-        self._held: list[bytes] = []
-        self._written = 0
-
-    def writable(self) -> bool:
-        return True
-
-    def tell(self) -> int:
-        return self._written
-
-    def write(self, data: Any) -> int:
-        self._held.append(bytes(data))
-        self._written += len(self._held[-1])
-        return len(self._held[-1])
-
-    def move_to(self, body: Body) -> None:
-        for data in self._held:
-            body.append(data)
-        self._held.clear()
 
 
 def _schema(labels: Sequence[str]) -> pa.Schema:
@@ -132,7 +110,7 @@ def _schema(labels: Sequence[str]) -> pa.Schema:
     return pa.schema([(name, kind) for name, kind, _ in columns], {"huggingface": told})
 
 
-def _writer(schema: pa.Schema, pages: _Pages) -> pq.ParquetWriter:
+def _writer(schema: pa.Schema, pages: Pages) -> pq.ParquetWriter:
     return pq.ParquetWriter(
         pages,
         schema,
