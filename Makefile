@@ -65,11 +65,13 @@ clean: ## remove what the commands above made
 $(VENV)/.cpu: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -e '.[cpu,local]'
+	$(BIN)/latentmill compile
 	@touch $@
 
 $(VENV)/.dev: pyproject.toml deploy/locks/dev.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) -c deploy/locks/dev.txt -e '.[cpu,export,local,dev]'
+	$(BIN)/latentmill compile
 	@touch $@ $(VENV)/.cpu
 
 $(PEERS)/.installed: deploy/locks/peers.txt

@@ -117,9 +117,9 @@ AREAS = {
 WITHOUT = {
     "adapters": ("fastapi,onnxruntime,numpy,torch", "service.adapters.*"),
     "lifecycle": ("fastapi,onnxruntime,numpy,torch", "service.lifecycle.*"),
-    "api": ("onnxruntime,numpy,PIL,torch", "service.api.*"),
+    "api": ("onnxruntime,numpy,numba,pyarrow,PIL,torch", "service.api.*"),
     "worker": ("fastapi,uvicorn,typer,torch,onnx", "workers.*"),
-    "sweep": ("fastapi,uvicorn,onnxruntime,numpy,PIL,torch", "workers.sweep"),
+    "sweep": ("fastapi,uvicorn,onnxruntime,numpy,numba,pyarrow,PIL,torch", "workers.sweep"),
     "exporter": ("celery,kombu,redis,fastapi", "export.*"),
     "publisher": ("torch,onnx,onnxscript,sklearn,celery,fastapi", "export.publish"),
     "client": ("fastapi,celery,kombu,redis,boto3,onnxruntime,torch,pyarrow", "latentmill"),

@@ -4,6 +4,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 import structlog
@@ -24,6 +25,7 @@ from workers.lease import Watch
 from workers.sessions import Sessions
 from workers.shard import Studio
 from workers.tasks import register_tasks
+from workers.warm import compile_kernels
 
 log = structlog.get_logger(__name__)
 
@@ -98,7 +100,10 @@ def _keep_logging(**_: object) -> None:
 
 
 def _warm_up(studio: Studio) -> None:
-    """Load what is published now, so that the first job does not pay for it."""
+    """Compile, and load what is published now, so that the first job does not pay for it."""
+    started = time.monotonic()
+    compile_kernels()
+    log.info("kernels_ready", seconds=round(time.monotonic() - started, 1))
     for card in list_cards(studio.parts.storage):
         try:
             studio.sessions.get(card.name, card.digest)

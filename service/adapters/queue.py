@@ -116,4 +116,6 @@ class ShardQueue:
         """Messages that no worker has taken yet."""
         # One round trip: it is asked for at every commit.
         with answered(), self._redis.pipeline(transaction=False) as pipe:
-            return sum(pipe.llen(SMALL).llen(BULK).execute())
+            pipe.llen(SMALL)
+            pipe.llen(BULK)
+            return sum(pipe.execute())

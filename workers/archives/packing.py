@@ -15,6 +15,9 @@ from workers.kernel.stream import CHUNK, put_end_of_stream, put_runs
 from workers.kernel.vector import SLACK
 from workers.png import FAST_LEVEL, ISAL, KERNEL, SMALL_LEVEL, ZLIB_NG
 
+#: Bytes that a compressor is given at once.
+_PIECE = 2**16
+
 
 class Packing(Protocol):
     """Packs one stream; `method` is ZIP's word for it, `version` what can change its bytes."""
@@ -61,22 +64,31 @@ class _Compressed:
 
     def __init__(self, stream: Any, version: str) -> None:
         self._stream, self.version = stream, version
+        self._waiting = bytearray()
 
     def most(self, size: int) -> int:
         return size + size // 1000 + 4096
 
     def pack(self, data: bytes | memoryview, body: Body) -> int:
-        return body.append(self._stream.compress(data))
+        # In pieces of one size: what a compressor writes depends on how it is fed.
+        self._waiting += data
+        ready = len(self._waiting) - len(self._waiting) % _PIECE
+        packed = 0
+        for start in range(0, ready, _PIECE):
+            packed += body.append(self._stream.compress(self._waiting[start : start + _PIECE]))
+        del self._waiting[:ready]
+        return packed
 
     def finish(self, body: Body) -> int:
-        return body.append(self._stream.flush())
+        packed = body.append(self._stream.compress(self._waiting))
+        return packed + body.append(self._stream.flush())
 
 
 class _Runs:
     method, version = DEFLATED, KERNEL
 
     def __init__(self) -> None:
-        self._state, self._desk = np.array([3, 3], np.uint64), new_desk(CHUNK)
+        self._state, self._desk = np.array([3, 3, 0], np.uint64), new_desk(CHUNK)
         self._staged = np.zeros(CHUNK + 2 * SLACK, np.uint8)
 
     def most(self, size: int) -> int:
@@ -84,11 +96,11 @@ class _Runs:
 
     def pack(self, data: bytes | memoryview, body: Body) -> int:
         source = np.frombuffer(data, np.uint8)
-        size = put_runs(source, self._staged, self._desk, self._state, body.room())
+        size: int = put_runs(source, self._staged, self._desk, self._state, body.room())
         body.grow(size)
         return size
 
     def finish(self, body: Body) -> int:
-        size = put_end_of_stream(self._state, body.room())
+        size: int = put_end_of_stream(self._staged, self._desk, self._state, body.room())
         body.grow(size)
         return size

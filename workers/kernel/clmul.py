@@ -6,11 +6,12 @@ Sixteen bytes are a polynomial of degree 127; what they leave sixteen bytes late
 
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from workers.kernel.processor import has_feature
 
 _LONG = ir.IntType(64)
 _PAIR = ir.VectorType(_LONG, 2)
@@ -20,7 +21,7 @@ _CONSTANTS = ir.Constant(_PAIR, [0x1751997D0, 0x0CCAA009E])
 
 def has_clmul() -> bool:
     """Whether this processor multiplies without carries by x86's instruction."""
-    return bool(llvm.get_host_cpu_features().get("pclmul", False))
+    return has_feature("pclmul")
 
 
 @intrinsic

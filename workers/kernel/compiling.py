@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,21 +15,37 @@ def keep_compiled_code() -> None:
     Numba looks at the age of one file only, and would go on using a kernel whose inlined callee in another file has
     changed. Besides, an installed package's folder need not be writable.
     """
-    numba.config.CACHE_DIR = str(_folder() / _digest())
+    numba.config.CACHE_DIR = str(_writable(_folder() / _digest()))
+
+
+def compiled_code() -> Path:
+    """The folder that holds the compiled code of these kernels."""
+    return Path(numba.config.CACHE_DIR)
 
 
 def _folder() -> Path:
-    """`NUMBA_CACHE_DIR` when set, as an image sets it; else the user's cache, or the machine's scratch folder."""
+    """`NUMBA_CACHE_DIR` when set, as an image sets it; else the user's cache."""
     given = os.environ.get("NUMBA_CACHE_DIR")
     if given:
         return Path(given) / "latentmill"
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "latentmill" / "kernels"
+    cache = os.environ.get("XDG_CACHE_HOME")
+    return (Path(cache) if cache else Path("~/.cache").expanduser()) / "latentmill" / "kernels"
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, or a copy of it in the machine's scratch folder: Numba does not read where it cannot write."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return Path(tempfile.gettempdir()) / f"latentmill-kernels-{os.getuid()}"
-    return folder
+        return _scratch(folder)
+    return folder if os.access(folder, os.W_OK) else _scratch(folder)
+
+
+def _scratch(folder: Path) -> Path:
+    scratch = Path(tempfile.gettempdir()) / f"latentmill-kernels-{os.getuid()}" / folder.name
+    if folder.is_dir() and not scratch.exists():
+        shutil.copytree(folder, scratch, dirs_exist_ok=True)
+    return scratch
 
 
 def _digest() -> str:

@@ -102,8 +102,10 @@ def find_literals(data: Bytes, start: int, size: int, desk: Desk) -> np.uint64:
     while position < left:
         here, after = ahead, position + _WORD
         ahead = _repeats(data, first, after, left)
-        if after - last > np.uint64(_LONGEST - 64):
-            ahead &= ~_ONE  # A run may not grow past the longest match.
+        if here == ~np.uint64(0) and after - last > np.uint64(_LONGEST - 64):
+            # A run may not grow past the longest match: its next byte is a literal again.
+            ahead &= ~_ONE
+            last = after
         inside = here & (here >> _ONE | ahead << np.uint64(63))
         inside &= here >> _TWO | ahead << np.uint64(62)
         keep = ~(inside | inside << _ONE | inside << _TWO | spill)

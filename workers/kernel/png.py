@@ -161,7 +161,7 @@ def _adler32(data: Bytes, start: int, size: int) -> np.uint32:
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _put_runs(lines: Bytes, size: int, desk: Desk, out: Bytes, at: int) -> int:
+def _put_runs(lines: Bytes, size: int, desk: Desk, out: Bytes, at: int) -> np.int64:
     """One block in the fixed code; where it ends."""
     found = find_literals(lines, SLACK, size, desk)
     # Three bits: last block, fixed code. The end of block is seven zeros.

@@ -7,13 +7,14 @@ two thirds of the time of one after the other. What one stream needs alone the s
 from math import isqrt
 from typing import Any
 
-import llvmlite.binding as llvm
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
 from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
+
+from workers.kernel.processor import has_feature
 
 Bytes = npt.NDArray[np.uint8]
 State = npt.NDArray[np.uint32]
@@ -28,7 +29,7 @@ _ORDER = (5, 4, 1, 0, 7, 6, 3, 2)
 
 def has_sha256() -> bool:
     """Whether this processor has x86's SHA instructions."""
-    return bool(llvm.get_host_cpu_features().get("sha", False))
+    return has_feature("sha")
 
 
 def _primes(count: int) -> list[int]:

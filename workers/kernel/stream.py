@@ -14,23 +14,35 @@ CHUNK = 8192
 @njit(nogil=True, cache=True)
 def put_runs(
     data: Bytes, staged: Bytes, desk: Desk, state: npt.NDArray[np.uint64], out: Bytes
-) -> int:
-    """All of `data`; returns the whole bytes written. `state` is [bits, held] of the byte that is not full yet.
+) -> np.int64:
+    """Take in all of `data`; returns the bytes written. What is written follows from the stream, not from its pieces.
 
-    A new stream's state is [3, 3]: the header of a last block in the fixed code.
+    `state` is [bits, held, waiting]: the byte that is not full yet, and how many bytes of the next chunk lie in
+    `staged`. A new stream's state is [3, 3, 0]: the header of a last block in the fixed code.
     """
-    at, bits, held = np.uint64(0), state[0], state[1]
-    for start in range(0, data.size, CHUNK):
-        size = min(CHUNK, data.size - start)
-        staged[SLACK : SLACK + size] = data[start : start + size]
-        found = find_literals(staged, SLACK, size, desk)
-        at, bits, held = deflate(desk, found, out, at, bits, held)
-    state[0], state[1] = bits, held
+    at, bits, held, waiting = np.uint64(0), state[0], state[1], np.int64(state[2])
+    start = 0
+    while start < data.size:
+        size = min(CHUNK - waiting, data.size - start)
+        staged[SLACK + waiting : SLACK + waiting + size] = data[start : start + size]
+        start += size
+        waiting += size
+        if waiting == CHUNK:
+            found = find_literals(staged, SLACK, CHUNK, desk)
+            at, bits, held = deflate(desk, found, out, at, bits, held)
+            waiting = 0
+    state[0], state[1], state[2] = bits, held, waiting
     return np.int64(at)
 
 
 @njit(nogil=True, cache=True)
-def put_end_of_stream(state: npt.NDArray[np.uint64], out: Bytes) -> int:
-    """The end of the block, seven zeros; returns the bytes written."""
-    store_8(out, np.uint64(0), state[0])
-    return np.int64((state[1] + np.uint64(14)) >> np.uint64(3))
+def put_end_of_stream(
+    staged: Bytes, desk: Desk, state: npt.NDArray[np.uint64], out: Bytes
+) -> np.int64:
+    """What waits, and the end of the block, seven zeros; returns the bytes written."""
+    at, bits, held, waiting = np.uint64(0), state[0], state[1], np.int64(state[2])
+    if waiting:
+        found = find_literals(staged, SLACK, waiting, desk)
+        at, bits, held = deflate(desk, found, out, at, bits, held)
+    store_8(out, at, bits)
+    return np.int64(at + ((held + np.uint64(14)) >> np.uint64(3)))

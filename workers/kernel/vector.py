@@ -40,7 +40,9 @@ def load_8(_: Any, array: Any, offset: Any) -> Any:
     """The eight bytes `array[offset:offset + 8]` as one number."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(_at(context, builder, signature.args[0], *args, _LONG), align=1)
+        return builder.load(
+            _at(context, builder, signature.args[0], args[0], args[1], _LONG), align=1
+        )
 
     return types.uint64(array, types.uint64), generate
 
@@ -75,7 +77,7 @@ def repeats_64(_: Any, array: Any, offset: Any) -> Any:
     """Bit i is set where byte `offset + i` equals the byte before it. Reads from `offset - 1` on."""
 
     def generate(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        here = _at(context, builder, signature.args[0], *args, _BYTES)
+        here = _at(context, builder, signature.args[0], args[0], args[1], _BYTES)
         before = builder.sub(args[1], ir.Constant(_LONG, 1))
         previous = _at(context, builder, signature.args[0], args[0], before, _BYTES)
         same = builder.icmp_unsigned(
