@@ -69,7 +69,8 @@ AREAS = {
         {"typer", "click", "rich", "httpx", "numpy", "pydantic"},
     ),
     "workers": Area(
-        {CONTRACT, ADAPTERS, LIFECYCLE, "workers.latents", "workers.decoder", "workers.device"},
+        {CONTRACT, ADAPTERS, LIFECYCLE, "workers.latents", "workers.decoder", "workers.device"}
+        | {"workers.kernel"},
         {
             "celery",
             "kombu",
@@ -85,8 +86,13 @@ AREAS = {
     "workers.kernel": Area(set(), {"numpy", "numba", "llvmlite"}),
     "workers.latents": Area({CONTRACT}, {"numpy"}),
     "workers.decoder": Area(
-        {CONTRACT, "workers.latents", "workers.device"}, {"numpy", "onnxruntime"}
+        {CONTRACT, "workers.latents", "workers.device", "workers.forward", "workers.memory"},
+        {"numpy", "onnxruntime"},
     ),
+    "workers.forward": Area(
+        {CONTRACT, "workers.latents", "workers.memory"}, {"numpy", "structlog"}
+    ),
+    "workers.memory": Area({CONTRACT}, {"numpy"}),
     "workers.device": Area({CONTRACT}, {"numpy", "onnxruntime"}),
     "export": Area(
         {

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, load_from_string, numpy_helper
 
 from service.contract.card import DecoderCard
-from service.contract.errors import DecoderRefused, StartRefused
+from service.contract.errors import DecoderRefused
 from service.contract.shard import BLOCK
 from tests.fixtures.decoders import tiny_card, tiny_decoder, tiny_graph
 from workers.decoder import Decoder
@@ -108,13 +108,18 @@ def test_a_decoder_that_does_not_keep_its_card_is_refused_in_one_line(case: str)
 
 
 def test_a_gpu_that_is_not_there_is_no_silent_cpu() -> None:
-    """ONNX Runtime falls back to the CPU with a warning at most; the session refuses to start."""
-    with (
-        pytest.warns(UserWarning, match="CUDAExecutionProvider"),
-        pytest.raises(StartRefused) as error,
-    ):
-        Decoder(*tiny_decoder(), device="cuda")
-    assert "LATENTMILL_DEVICE=cuda" in str(error.value)
+    """ONNX Runtime falls back to the CPU with a warning at most, CUDA built in or not; we refuse to start."""
+    code = (
+        "from tests.fixtures.decoders import tiny_decoder; from workers.decoder import Decoder\n"
+        "Decoder(*tiny_decoder(), device='cuda')"
+    )
+    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(
+        command, env=hidden, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "StartRefused" in ended.stderr.splitlines()[-1]
+    assert "LATENTMILL_DEVICE=cuda" in ended.stderr.splitlines()[-1]
 
 
 def with_weights_in_a_file(location: str) -> bytes:

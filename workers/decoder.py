@@ -7,21 +7,21 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from service.contract.card import IMAGE_OUTPUT, LABEL_INPUT, LATENT_INPUT, DecoderCard
 from service.contract.errors import DecoderRefused, StartRefused
 from service.contract.value import sha256_hex
-from workers.device import PROVIDERS, device_class
+from workers.device import PROVIDERS, device_class, provider_options
+from workers.forward import Forward, PlainForward, open_queued
+from workers.forward import Images as Images
+from workers.forward import LabelIds as LabelIds
 from workers.latents import Latents
+from workers.memory import CudaMemory
 
 # Since 1.29 ONNX Runtime reports its use to Microsoft and keeps an id of the machine in the home folder,
 # unless this is set before it is loaded (onnxruntime#27379). Who wants that sets it to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
-
-Images = npt.NDArray[np.uint8]
-LabelIds = npt.NDArray[np.int64]
 
 #: Of ONNX Runtime's session options (onnxruntime_session_options_config_keys.h).
 _EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -41,8 +41,7 @@ class Decoder:
     ) -> None:
         _check_digest(onnx, card)
         self.card = card
-        self._session = _open_session(onnx, card, device=device, threads=threads)
-        _check_signature(self._session, card)
+        self.forward = _open_forward(onnx, card, device=device, threads=threads)
         self._check_image()
 
     def decode(self, latents: Latents, label: str | None) -> Images:
@@ -50,25 +49,28 @@ class Decoder:
 
         `latents` float32 [n, latent_dim]; returns uint8 [n, H, W, C].
         """
-        return np.concatenate(list(self.batches(latents, label)))
+        image = self.card.image
+        images = np.empty((len(latents), image.height, image.width, image.channels), np.uint8)
+        start = 0
+        for drawn in self.batches(latents, label):
+            images[start : start + len(drawn)] = drawn
+            start += len(drawn)
+        return images
 
     def batches(self, latents: Latents, label: str | None) -> Iterator[Images]:
-        """The same, a forward pass at a time: each is to be used before the next is asked for."""
+        """The same, a forward pass at a time: each is to be used before anything else is asked of the iterator."""
         batch, label_ids = self.card.batch_size, self._label_ids(label)
-        for start in range(0, len(latents), batch):
-            rows = latents[start : start + batch]
-            yield self.draw(_padded(rows, batch), label_ids)[: len(rows)]
+        with self.forward.drawing() as draw:
+            for start in range(0, len(latents), batch):
+                rows = latents[start : start + batch]
+                yield draw(_padded(rows, batch), label_ids)[: len(rows)]
 
     def draw(self, latents: Latents, label_ids: LabelIds) -> Images:
         """One forward pass: float32 [batch, latent_dim] and int64 [batch] -> uint8 [batch, H, W, C].
 
         An unconditional decoder takes no notice of the ids.
         """
-        inputs: dict[str, Any] = {LATENT_INPUT: latents}
-        if self.card.labels:
-            inputs[LABEL_INPUT] = label_ids
-        (images,) = self._session.run([IMAGE_OUTPUT], inputs)
-        return images  # type: ignore[no-any-return]
+        return self.forward.draw(latents, label_ids)
 
     def _label_ids(self, label: str | None) -> LabelIds:
         """One label for a whole batch: int64 [batch]."""
@@ -107,24 +109,48 @@ def _check_digest(onnx: bytes, card: DecoderCard) -> None:
         )
 
 
-def _open_session(
-    onnx: bytes, card: DecoderCard, *, device: str, threads: int
-) -> onnxruntime.InferenceSession:
+def _open_forward(onnx: bytes, card: DecoderCard, *, device: str, threads: int) -> Forward:
     check_onnxruntime(device)
+    if device == "cpu":
+        return PlainForward(open_session(onnx, card, device=device, threads=threads), card)
     try:
+        return open_queued(
+            lambda graph: open_session(onnx, card, device=device, threads=threads, graph=graph),
+            *(card, CudaMemory(onnxruntime.cuda_version)),
+        )
+    except RuntimeError as error:
+        raise DecoderRefused(
+            f"decoder {card.name} does not run on {device}: {_first_line(error)}"
+        ) from error
+
+
+def open_session(
+    onnx: bytes, card: DecoderCard, *, device: str = "cpu", threads: int = 1, graph: bool = False
+) -> onnxruntime.InferenceSession:
+    """A session of ONNX Runtime on that device and no other, whose signature is the card's.
+
+    `graph` asks for a CUDA graph. Raises DecoderRefused and StartRefused like Decoder.
+    """
+    options = session_options(threads)
+    # Of two ways to add numbers up, the one that gives the same bits each time; the CPU provider has but one.
+    options.use_deterministic_compute = device != "cpu"
+    provider = (PROVIDERS[device], provider_options(device, graph=graph))
+    try:
+        # Left to itself, ONNX Runtime prints what went wrong and goes on with the CPU.
         session = onnxruntime.InferenceSession(
-            onnx, session_options(threads), providers=[PROVIDERS[device]]
+            onnx, options, providers=[provider], enable_fallback=0
         )
     except Exception as error:  # ONNX Runtime raises its own classes for each kind of bad file.
         raise DecoderRefused(
             f"decoder {card.name} is not an ONNX file that loads: {_first_line(error)}"
         ) from error
-    # ONNX Runtime falls back to the CPU without an error; only the session tells.
+    # A provider that does not load is left out without an error; only the session tells.
     if session.get_providers()[0] != PROVIDERS[device]:
         raise StartRefused(
             f"ONNX Runtime gave {session.get_providers()[0]} where LATENTMILL_DEVICE={device} was asked: "
             "check the driver and that the `gpu` extra is installed"
         )
+    _check_signature(session, card)
     return session
 
 
@@ -163,7 +189,19 @@ def check_onnxruntime(device: str) -> None:
             "uninstall both, then install one"
         )
     if device == "cuda":
-        onnxruntime.preload_dlls()
+        _prepare_cuda()
+
+
+def _prepare_cuda() -> None:
+    """Not yet run on a GPU. Raises StartRefused where ONNX Runtime was built without CUDA."""
+    # cuDNN's graphs, which ONNX Runtime uses for convolutions, know of no other switch (onnxruntime#19470).
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+    if PROVIDERS["cuda"] not in onnxruntime.get_available_providers():
+        raise StartRefused(
+            "LATENTMILL_DEVICE=cuda was asked and this ONNX Runtime has no CUDAExecutionProvider: "
+            "install the `gpu` extra in place of `cpu`"
+        )
+    onnxruntime.preload_dlls()
 
 
 def _installed(distribution: str) -> bool:
