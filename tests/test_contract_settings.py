@@ -14,6 +14,7 @@ from service.contract.settings import (
     WorkerSettings,
     load_settings,
 )
+from service.local.stack import cores
 
 ROLES = [Settings, ApiSettings, WorkerSettings, SweepSettings, ClientSettings]
 
@@ -34,6 +35,7 @@ ROLES = [Settings, ApiSettings, WorkerSettings, SweepSettings, ClientSettings]
         (ApiSettings, "LATENTMILL_SIGNED_URL_S", "901"),
         (WorkerSettings, "LATENTMILL_DEVICE", "tpu"),
         (WorkerSettings, "LATENTMILL_SLOTS", "0"),
+        (WorkerSettings, "LATENTMILL_CORES", "many"),
         (SweepSettings, "LATENTMILL_SWEEP_INTERVAL_S", "-1"),
     ],
 )
@@ -91,6 +93,18 @@ def test_settings_are_frozen_and_have_defaults(role: type[Settings]) -> None:
     name = next(iter(role.model_fields))
     with pytest.raises(ValidationError, match="frozen"):
         setattr(settings, name, "other")
+
+
+def test_a_gpu_worker_encodes_on_every_core(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One process feeds a GPU, so it takes the machine; on a CPU a process takes a core. What is set, counts."""
+    assert (load_settings(WorkerSettings).cores, load_settings(WorkerSettings).slots) == (1, 2)
+    usable = cores()
+    gpu = load_settings(WorkerSettings, device="cuda")
+    assert (gpu.cores, gpu.slots) == (min(256, usable), min(64, 2 * usable))
+    monkeypatch.setenv("LATENTMILL_CORES", "48")
+    assert load_settings(WorkerSettings, device="cuda").slots == 64
+    monkeypatch.setenv("LATENTMILL_SLOTS", "3")
+    assert load_settings(WorkerSettings, device="cuda").slots == 3
 
 
 def test_without_keys_the_api_listens_on_loopback_only() -> None:

@@ -102,6 +102,18 @@ class ApiSettings(AcceptingSettings):
     signed_url_s: int = Field(900, ge=1, le=900, description="Seconds a signed download URL lives.")
 
 
+#: Most cores that one worker process makes shards on.
+MAX_CORES = 256
+
+
+def _cores_for(device: str | None) -> int:
+    if device != "cuda":
+        return 1
+    affinity = getattr(os, "sched_getaffinity", None)
+    usable = len(affinity(0)) if affinity else os.cpu_count() or 1
+    return min(MAX_CORES, usable)
+
+
 class WorkerSettings(AcceptingSettings):
     """A worker process."""
 
@@ -110,14 +122,18 @@ class WorkerSettings(AcceptingSettings):
         description="`cuda` refuses to start when ONNX Runtime silently fell back to the CPU.",
     )
     cores: int = Field(
-        1, ge=1, le=256, description="Shards this process makes at once, each on a core of its own."
+        default_factory=lambda given: _cores_for(given.get("device")),
+        ge=1,
+        le=MAX_CORES,
+        description="Shards this process makes at once, each on a core of its own. Unset: 1 with `cpu`, "
+        "for a process per core is fastest there; every core it may use with `cuda`.",
     )
     slots: int = Field(
-        2,
+        default_factory=lambda given: min(64, 2 * given.get("cores", 1)),
         ge=1,
         le=512,
         description="Shards this process has in hand at once: those that are not made are stored. "
-        "Twice the cores is a good start; each slot holds one archive in memory.",
+        "Unset: twice the cores, at most 64; each slot holds one archive in memory.",
     )
     decoder_threads: int = Field(
         1,
