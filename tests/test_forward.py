@@ -11,12 +11,16 @@ from structlog.testing import capture_logs
 
 from service.contract.card import DecoderCard
 from service.contract.errors import DecoderRefused, StartRefused
-from service.contract.shard import BLOCK
+from service.contract.recipe import Compression, Format
+from service.contract.request import ResolvedRequest
+from service.contract.shard import BLOCK, Shard
 from tests.fixtures.decoders import tiny_card, tiny_decoder
 from tests.test_decoder_session import graph_whose_shape_shows_when_run
+from workers.body import Body
 from workers.decoder import Decoder, open_session
 from workers.forward import BoundForward, QueuedForward, open_queued
 from workers.latents import Latents, draw_latents
+from workers.make import make_shard
 from workers.memory import CudaMemory, HostMemory
 
 DIM = 8
@@ -74,6 +78,28 @@ def test_a_single_pass_belongs_to_its_caller() -> None:
     kept = first.copy()
     assert not np.array_equal(shared.draw(latents(2, 64), ids), kept)
     assert np.array_equal(first, kept)
+
+
+@pytest.mark.parametrize("compression", Compression)
+@pytest.mark.parametrize("format", Format)
+def test_archives_of_reused_buffers_are_the_same(format: Format, compression: Compression) -> None:
+    """No archive keeps a batch that the next one overwrites."""
+    file, card = tiny_decoder()
+    request = ResolvedRequest(
+        decoder=card.name,
+        digest=card.digest,
+        label="3",
+        count=BLOCK,
+        seed=1,
+        temperature_milli=1000,
+        format=format,
+        compression=compression,
+        shard_size=BLOCK,
+    )
+    shard = Shard(index=0, start=0, stop=BLOCK)
+    decoders = (Decoder(file, card), over_fixed_buffers(file, card))
+    one, other = (make_shard(each, request, shard, Body(), device="cpu") for each in decoders)
+    assert one.record == other.record
 
 
 class ToldMemory(HostMemory):
