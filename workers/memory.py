@@ -68,9 +68,9 @@ class HostMemory:
 class CudaMemory:
     """Of the CUDA device that the process sees first, by way of the CUDA runtime that ONNX Runtime loaded.
 
-    Not yet run on a GPU. ONNX Runtime's own Python calls copy into memory that they allocate anew for every
-    pass, and page-locked memory is not theirs to give; these five calls of the runtime have not changed since
-    CUDA 4 (docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__MEMORY.html). A call through ctypes holds no GIL.
+    Not yet run on a GPU. ONNX Runtime's Python calls copy from a device into memory allocated anew for every pass,
+    and give page-locked memory only where the provider is a plugin (onnxruntime#28038); these are five calls of the
+    runtime's memory group (docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__MEMORY.html), without the GIL.
     """
 
     device = "cuda"
