@@ -35,7 +35,16 @@ class Cores:
         keep()
         if self._small_waiting and not small:
             self._give_back()
-            self._take(small, keep)
+            self._take_again(keep)
+
+    def _take_again(self, keep: Callable[[], None]) -> None:
+        try:
+            self._take(False, keep)
+        except BaseException:
+            # The block ends without its core, but gives one back.
+            with self._changed:
+                self._free -= 1
+            raise
 
     def _take(self, small: bool, keep: Callable[[], None]) -> None:
         while not self._taken(small):
