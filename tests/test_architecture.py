@@ -83,7 +83,7 @@ AREAS = {
             "zlib_ng",
         },
     ),
-    "workers.kernel": Area(set(), {"numpy", "numba", "llvmlite"}),
+    "workers.kernel": Area({CONTRACT}, {"numpy", "numba", "llvmlite"}),
     "workers.latents": Area({CONTRACT}, {"numpy"}),
     "workers.decoder": Area(
         {CONTRACT, "workers.latents", "workers.device", "workers.forward", "workers.memory"},

@@ -10,6 +10,7 @@ from workers.archives import new_archive
 from workers.body import Body
 from workers.checksums import Checksums
 from workers.decoder import Decoder, profile_of
+from workers.kernel.normals import draw_block
 from workers.latents import draw_latents
 
 
@@ -39,7 +40,9 @@ def make_shard(
     for start in range(shard.start, shard.stop, BLOCK):
         stop = min(start + BLOCK, shard.stop)
         latents = draw_latents(
-            recipe.seed, start, stop, card.latent_dim, temperature_milli=recipe.temperature_milli
+            *(recipe.seed, start, stop, card.latent_dim),
+            temperature_milli=recipe.temperature_milli,
+            draw=draw_block,
         )
         for images in decoder.batches(latents, recipe.label):
             archive.add(images)

@@ -24,12 +24,10 @@ def compiled_code() -> Path:
 
 
 def _folder() -> Path:
-    """`NUMBA_CACHE_DIR` when set, as an image sets it; else the user's cache."""
-    given = os.environ.get("NUMBA_CACHE_DIR")
-    if given:
-        return Path(given) / "latentmill"
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path("~/.cache").expanduser()) / "latentmill" / "kernels"
+    """Numba's own folder when `NUMBA_CACHE_DIR` names one, as in an image; else the user's cache."""
+    if numba.config.CACHE_DIR:
+        return Path(numba.config.CACHE_DIR) / "latentmill"
+    return Path("~/.cache/latentmill/kernels").expanduser()
 
 
 def _writable(folder: Path) -> Path:

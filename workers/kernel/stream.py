@@ -20,7 +20,7 @@ def put_runs(
     `state` is [bits, held, waiting]: the byte that is not full yet, and how many bytes of the next chunk lie in
     `staged`. A new stream's state is [3, 3, 0]: the header of a last block in the fixed code.
     """
-    at, bits, held, waiting = np.uint64(0), state[0], state[1], np.int64(state[2])
+    at, bits, held, waiting = np.uint64(0), state[0], state[1], int(state[2])
     start = 0
     while start < data.size:
         size = min(CHUNK - waiting, data.size - start)
@@ -40,7 +40,7 @@ def put_end_of_stream(
     staged: Bytes, desk: Desk, state: npt.NDArray[np.uint64], out: Bytes
 ) -> np.int64:
     """What waits, and the end of the block, seven zeros; returns the bytes written."""
-    at, bits, held, waiting = np.uint64(0), state[0], state[1], np.int64(state[2])
+    at, bits, held, waiting = np.uint64(0), state[0], state[1], int(state[2])
     if waiting:
         found = find_literals(staged, SLACK, waiting, desk)
         at, bits, held = deflate(desk, found, out, at, bits, held)
