@@ -1,14 +1,26 @@
 """DEFLATE of a stream that comes in pieces: one block in the fixed code, open until its end is put."""
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from numba import njit
 
 from workers.kernel.deflate import Bytes, Desk, deflate, find_literals
-from workers.kernel.vector import SLACK, store_8
+from workers.kernel.vector import SLACK, copy_64, store_8
 
 #: Bytes taken apart at once: small enough for the first-level cache.
 CHUNK = 8192
+
+
+@njit(nogil=True, cache=True, inline="always")
+def _copy(source: Bytes, start: int, size: int, out: Bytes, at: int) -> None:
+    """`out[at:at + size] = source[start:start + size]`, and not a byte beyond."""
+    whole = size - size % 64
+    for step in range(0, whole, 64):
+        copy_64(out, np.uint64(at + step), source, np.uint64(start + step))
+    for index in range(whole, size):
+        out[at + index] = source[start + index]
 
 
 @njit(nogil=True, cache=True)
@@ -20,11 +32,12 @@ def put_runs(
     `state` is [bits, held, waiting]: the byte that is not full yet, and how many bytes of the next chunk lie in
     `staged`. A new stream's state is [3, 3, 0]: the header of a last block in the fixed code.
     """
-    at, bits, held, waiting = np.uint64(0), state[0], state[1], int(state[2])
+    at, bits, held = np.uint64(0), state[0], state[1]
+    waiting: Any = np.int64(state[2])  # Beside an int, Numba would make a uint64 a float.
     start = 0
     while start < data.size:
         size = min(CHUNK - waiting, data.size - start)
-        staged[SLACK + waiting : SLACK + waiting + size] = data[start : start + size]
+        _copy(data, start, size, staged, SLACK + waiting)
         start += size
         waiting += size
         if waiting == CHUNK:
@@ -40,7 +53,8 @@ def put_end_of_stream(
     staged: Bytes, desk: Desk, state: npt.NDArray[np.uint64], out: Bytes
 ) -> np.int64:
     """What waits, and the end of the block, seven zeros; returns the bytes written."""
-    at, bits, held, waiting = np.uint64(0), state[0], state[1], int(state[2])
+    at, bits, held = np.uint64(0), state[0], state[1]
+    waiting: Any = np.int64(state[2])  # Beside an int, Numba would make a uint64 a float.
     if waiting:
         found = find_literals(staged, SLACK, waiting, desk)
         at, bits, held = deflate(desk, found, out, at, bits, held)
