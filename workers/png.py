@@ -10,6 +10,7 @@ from importlib.metadata import version
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 from isal import isal_zlib
 from zlib_ng import zlib_ng
 
@@ -20,6 +21,8 @@ from workers.kernel import filters, png
 from workers.kernel.deflate import new_desk
 from workers.kernel.png import Files
 from workers.kernel.vector import SLACK
+
+Bytes = npt.NDArray[np.uint8]
 
 #: Depth of the search for `small` (zlib's levels), and for `fast` where runs are not enough (ISA-L's levels).
 SMALL_LEVEL, FAST_LEVEL = 9, 1
@@ -40,8 +43,11 @@ class PngEncoder(Protocol):
     largest: int
     """Bytes that no file exceeds."""
 
-    def encode(self, images: Images) -> Files:
-        """One file per image of uint8 [n, H, W, C], in order; valid until the next call."""
+    def encode(self, images: Images, *, out: Bytes | None = None, gap: int = 0) -> Files:
+        """One file per image of uint8 [n, H, W, C], in order, with `gap` bytes before each.
+
+        Into `out`, which has room for the largest files and SLACK bytes more; or valid until the next call.
+        """
 
 
 def png_encoder(shape: ImageShape, compression: Compression) -> PngEncoder:
@@ -63,11 +69,13 @@ class _BatchEncoder:
         self._files = png.new_files(0, self._frame)
         self.largest = png.largest_file(self._frame)
 
-    def encode(self, images: Images) -> Files:
+    def encode(self, images: Images, *, out: Bytes | None = None, gap: int = 0) -> Files:
         if self._files.crcs.size < len(images):
             self._files = png.new_files(len(images), self._frame)
-        png.put_files(images.reshape(-1), self._frame, self._desk, self._stored, self._files)
-        return self._files
+        files = self._files if out is None else self._files._replace(data=out)
+        pixels = images.reshape(-1)
+        png.put_files(pixels, self._frame, self._desk, self._stored, gap, files)
+        return files
 
 
 class _ImageEncoder:
@@ -85,12 +93,15 @@ class _ImageEncoder:
         self._both = compression == Compression.SMALL
         self.largest = _largest(self._plain.nbytes)
 
-    def encode(self, images: Images) -> Files:
+    def encode(self, images: Images, *, out: Bytes | None = None, gap: int = 0) -> Files:
         files = [self._file(image) for image in images.reshape(len(images), -1, self._row)]
-        ends = np.cumsum([0, *map(len, files)], dtype=np.int64)
+        ends = np.cumsum([0, *(gap + len(file) for file in files)], dtype=np.int64)
         crcs = np.array([isal_zlib.crc32(file) for file in files], np.uint32)
         # A kernel copies in steps that reach past the last byte.
-        return Files(np.frombuffer(b"".join(files) + bytes(SLACK), np.uint8), ends, crcs)
+        data = np.empty(ends[-1] + SLACK, np.uint8) if out is None else out
+        for file, end in zip(files, ends[1:], strict=True):
+            data[end - len(file) : end] = np.frombuffer(file, np.uint8)
+        return Files(data, ends, crcs)
 
     def _file(self, lines: Images) -> bytes:
         filters.filter_lines(lines, self._shape.channels, self._filtered)

@@ -22,7 +22,7 @@ from workers.archives.container import (
 from workers.body import Body
 from workers.decoder import Images
 from workers.kernel.vector import SLACK
-from workers.kernel.zip import put_directory, put_members, put_rows
+from workers.kernel.zip import put_directory, put_headers, put_rows
 from workers.png import FAST_LEVEL, ISAL, png_encoder
 
 _COLUMNS = b"file_name,label,index\n"
@@ -51,11 +51,11 @@ class ZipArchive:
         body.begin(shard.samples * (self._png.largest + _HEADERS + 4 * _LONGEST_NAME) + 4096)
 
     def add(self, images: Images) -> None:
-        files, count = self._png.encode(images), len(images)
         header, size = self._header
+        files, count = self._png.encode(images, out=self._body.room(), gap=size), len(images)
         sums = self._crcs[self._added :], self._sizes[self._added :]
-        digit = size - 1 - len(_SUFFIX)
-        self._body.grow(put_members(files, count, *sums, header, size, digit, self._body.room()))
+        put_headers(files, count, *sums, header, size, size - 1 - len(_SUFFIX))
+        self._body.grow(int(files.ends[count]))
         self._added += count
 
     def finish(self) -> None:

@@ -38,7 +38,10 @@ class Frame(NamedTuple):
 
 
 class Files(NamedTuple):
-    """Files side by side: number i is `data[ends[i]:ends[i + 1]]` and has the CRC-32 `crcs[i]`."""
+    """Files in a row: number i is `data[ends[i] + gap:ends[i + 1]]` and has the CRC-32 `crcs[i]`.
+
+    The gap before each is the same for all, and whoever asked for it.
+    """
 
     data: Bytes
     ends: npt.NDArray[np.int64]
@@ -211,12 +214,15 @@ def _put_file(
 
 
 @njit(nogil=True, cache=True)
-def put_files(pixels: Bytes, frame: Frame, desk: Desk, stored: bool, files: Files) -> int:
-    """A PNG file for each image of `pixels` (uint8 [n * height * row_bytes]); the bytes of all of them."""
+def put_files(pixels: Bytes, frame: Frame, desk: Desk, stored: bool, gap: int, files: Files) -> int:
+    """A PNG file for each image of `pixels` (uint8 [n * height * row_bytes]), with `gap` bytes before it.
+
+    Returns where the last file ends. What the gaps hold is undefined.
+    """
     size, at = frame.height * frame.row_bytes, 0
     lines = np.empty(frame.height * (frame.row_bytes + 1) + 3 * SLACK, np.uint8)
     for number in range(pixels.size // size):
         _lay_lines(pixels, number * size, frame, lines)
-        at, files.crcs[number] = _put_file(lines, frame, desk, stored, files.data, at)
+        at, files.crcs[number] = _put_file(lines, frame, desk, stored, files.data, at + gap)
         files.ends[number + 1] = at
     return at

@@ -5,7 +5,7 @@ import numpy.typing as npt
 from numba import njit
 
 from workers.kernel.png import Files
-from workers.kernel.vector import copy_64
+from workers.kernel.vector import copy_64, load_8, store_8
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.uint32]
@@ -40,34 +40,32 @@ def _copy(source: Bytes, start: int, size: int, out: Bytes, at: int) -> None:
         copy_64(out, np.uint64(at + step), source, np.uint64(start + step))
 
 
+@njit(nogil=True, cache=True, inline="always")
+def _put_exactly(source: Bytes, size: int, out: Bytes, at: int) -> None:
+    """`out[at:at + size] = source[:size]` and not a byte beyond; at least eight."""
+    for step in range(0, size - 8, 8):
+        store_8(out, np.uint64(at + step), load_8(source, np.uint64(step)))
+    store_8(out, np.uint64(at + size - 8), load_8(source, np.uint64(size - 8)))
+
+
 @njit(nogil=True, cache=True)
-def put_members(
-    files: Files,
-    count: int,
-    crcs: Numbers,
-    sizes: Numbers,
-    header: Bytes,
-    size: int,
-    digit: int,
-    out: Bytes,
-) -> int:
-    """Each file behind its local header; the bytes of all. `header` is the first one's, `size` bytes long.
+def put_headers(
+    files: Files, count: int, crcs: Numbers, sizes: Numbers, header: Bytes, size: int, digit: int
+) -> None:
+    """A local header into the gap before each file. `header` is the first one's, `size` bytes long, as the gaps are.
 
     Its name counts up from file to file at `digit`, and `header` is left at the next file's name. What the directory
     is to say of each file goes into `crcs` and `sizes`.
     """
-    at = 0
     for number in range(count):
-        start, stop = files.ends[number], files.ends[number + 1]
-        crcs[number], sizes[number] = files.crcs[number], stop - start
+        at = files.ends[number]
+        packed = files.ends[number + 1] - at - size
+        crcs[number], sizes[number] = files.crcs[number], packed
         _put_le(header, _LOCAL_CRC, files.crcs[number])
-        _put_le(header, _LOCAL_CRC + 4, np.uint32(stop - start))
-        _put_le(header, _LOCAL_CRC + 8, np.uint32(stop - start))
-        _copy(header, 0, size, out, at)
-        _copy(files.data, start, stop - start, out, at + size)
-        at += size + stop - start
+        _put_le(header, _LOCAL_CRC + 4, np.uint32(packed))
+        _put_le(header, _LOCAL_CRC + 8, np.uint32(packed))
+        _put_exactly(header, size, files.data, at)
         count_up(header, digit)
-    return at
 
 
 @njit(nogil=True, cache=True)
