@@ -13,6 +13,7 @@ from service.contract import layout
 from service.contract.errors import ObjectMissing
 from service.contract.job import Job, Status
 from service.contract.manifest import ShardRecord
+from service.contract.recipe import Format
 from service.contract.shard import shard_at
 from service.contract.value import sha256_hex
 from service.lifecycle.submit import ANONYMOUS, submit
@@ -112,14 +113,14 @@ def test_a_worker_that_was_overtaken_while_decoding_writes_nothing(
 ) -> None:
     """It asks for its lease again before the write, and has lost it."""
     job = submitted(count=1024)
-    decode, verdicts = Decoder.decode, []
+    batches, verdicts = Decoder.batches, []
 
     def slow(decoder: Decoder, *args: object) -> object:
-        monkeypatch.setattr(Decoder, "decode", decode)
+        monkeypatch.setattr(Decoder, "batches", batches)
         verdicts.append(overtaken(studio, job, redis_url))
-        return decode(decoder, *args)  # type: ignore[arg-type]
+        return batches(decoder, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Decoder, "decode", slow)
+    monkeypatch.setattr(Decoder, "batches", slow)
     assert run_shard(studio, job.id, 0) == Verdict.STOP
     assert verdicts == [Verdict.LAST]
     assert now_is(studio.parts, job).status == Status.COMPLETED
@@ -148,13 +149,13 @@ def test_a_cancelled_job_drops_the_shard_in_hand(
 ) -> None:
     """The worker sees the cancel at its next heartbeat and stores nothing."""
     job = submitted(count=1024)
-    decode = type(studio.sessions.get("tiny", job.request.digest)).decode  # type: ignore[union-attr]
+    batches = Decoder.batches
 
-    def cancel_meanwhile(decoder: object, *args: object) -> object:
+    def cancel_meanwhile(decoder: Decoder, *args: object) -> object:
         studio.parts.ledger.cancel(job.id)
-        return decode(decoder, *args)  # type: ignore[arg-type]
+        return batches(decoder, *args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr("workers.decoder.Decoder.decode", cancel_meanwhile)
+    monkeypatch.setattr(Decoder, "batches", cancel_meanwhile)
     assert run_shard(studio, job.id, 0) == Verdict.STOP
     with pytest.raises(ObjectMissing):
         studio.parts.storage.head(key_of(job, 0))
@@ -181,7 +182,7 @@ def test_running_out_of_memory_is_recorded_and_bounded(
     def exhausted(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("workers.decoder.Decoder.decode", exhausted)
+    monkeypatch.setattr(Decoder, "batches", exhausted)
     job = submitted()
     for _ in range(3):
         assert run_shard(studio, job.id, 0) == Verdict.OK
@@ -193,8 +194,8 @@ def test_running_out_of_memory_is_recorded_and_bounded(
     assert "shard_size" in failed.error
 
 
-@pytest.mark.parametrize("format", ["zip", "npz"])
-def test_workers_make_the_same_bytes(format: str, redis_url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", list(Format))
+def test_workers_make_the_same_bytes(format: Format, redis_url: str, tmp_path: Path) -> None:
     """Two stores, two sessions with other thread counts, shards in opposite order: equal objects."""
     stores = []
     for name, order, threads in (("one", (0, 1, 2), 1), ("two", (2, 1, 0), 2)):
