@@ -23,11 +23,14 @@ class Body:
         self.size = 0
 
     def begin(self, most: int) -> None:
-        """Forget what was held and make room for an archive of up to `most` bytes."""
+        """Forget what was held and make room for an archive of up to `most` bytes. Raises MemoryError."""
         self.size = 0
         if self._bytes.size < most + SLACK:
             # Whole pages of its own: a disk takes them as they are, without a copy.
-            self._bytes = np.frombuffer(mmap.mmap(-1, most + SLACK), np.uint8)
+            pages = mmap.mmap(-1, most + SLACK)
+            if hasattr(mmap, "MADV_HUGEPAGE"):
+                pages.madvise(mmap.MADV_HUGEPAGE)
+            self._bytes = np.frombuffer(pages, np.uint8)
 
     def room(self) -> Bytes:
         """What is free, for a kernel to write into; its last SLACK bytes stay unused."""
@@ -49,6 +52,14 @@ class Body:
     def view(self, start: int = 0) -> memoryview:
         """What is held from `start` on, not copied: valid until `begin`."""
         return self._bytes[start : self.size].data
+
+
+def _pages(size: int) -> mmap.mmap:
+    """Whole pages of their own: a disk takes them as they are, without a copy."""
+    try:
+        return mmap.mmap(-1, size)
+    except OSError as error:
+        raise MemoryError from error
 
 
 class Bodies:
