@@ -26,11 +26,7 @@ class Body:
         """Forget what was held and make room for an archive of up to `most` bytes. Raises MemoryError."""
         self.size = 0
         if self._bytes.size < most + SLACK:
-            # Whole pages of its own: a disk takes them as they are, without a copy.
-            pages = mmap.mmap(-1, most + SLACK)
-            if hasattr(mmap, "MADV_HUGEPAGE"):
-                pages.madvise(mmap.MADV_HUGEPAGE)
-            self._bytes = np.frombuffer(pages, np.uint8)
+            self._bytes = np.frombuffer(_pages(most + SLACK), np.uint8)
 
     def room(self) -> Bytes:
         """What is free, for a kernel to write into; its last SLACK bytes stay unused."""
@@ -57,9 +53,12 @@ class Body:
 def _pages(size: int) -> mmap.mmap:
     """Whole pages of their own: a disk takes them as they are, without a copy."""
     try:
-        return mmap.mmap(-1, size)
+        pages = mmap.mmap(-1, size)
     except OSError as error:
         raise MemoryError from error
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    return pages
 
 
 class Bodies:
