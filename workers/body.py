@@ -2,7 +2,7 @@
 
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import numpy as np
 import numpy.typing as npt
@@ -57,7 +57,9 @@ def _pages(size: int) -> mmap.mmap:
     except OSError as error:
         raise MemoryError from error
     if hasattr(mmap, "MADV_HUGEPAGE"):
-        pages.madvise(mmap.MADV_HUGEPAGE)
+        # A kernel built without huge pages refuses, and works.
+        with suppress(OSError):
+            pages.madvise(mmap.MADV_HUGEPAGE)
     return pages
 
 
