@@ -23,6 +23,7 @@ from latentmill.extract import extract
 from latentmill.folder import discard
 
 from service.adapters.storage import open_storage
+from service.contract.recipe import Format
 from service.contract.settings import Settings, load_settings
 from service.local.ports import free_port
 from service.local.stack import Stack
@@ -33,10 +34,10 @@ from workers.latents import draw_latents
 
 
 def test_arrays_are_what_the_decoder_draws(client: Client) -> None:
-    """Both formats give the pixels that decoding the same latents here gives, in index order."""
+    """All formats give the pixels that decoding the same latents here gives, in index order."""
     decoder = Decoder(*tiny_decoder(TINY))
     expected = decoder.decode(draw_latents(7, 0, 1500, decoder.card.latent_dim), "4")
-    for format in ("zip", "npz"):
+    for format in Format:
         job = client.submit(TINY, 4, count=1500, seed=7, format=format, shard_size=1024)
         images, labels, indexes = client.arrays(client.wait(job))
         assert np.array_equal(images, expected)
