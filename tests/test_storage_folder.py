@@ -1,5 +1,8 @@
 """How a folder keeps the promises of a storage: through crashes, full disks and odd trees."""
 
+import errno
+import fcntl
+import mmap
 import os
 import resource
 import shutil
@@ -9,19 +12,21 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.adapters.storage import Storage
 from service.adapters.storage_folder import BOOKKEEPING, FolderStorage
-from service.adapters.storage_folder_files import DRAFT_MAX_AGE_S
+from service.adapters.storage_folder_files import DRAFT_MAX_AGE_S, LARGE
 from service.contract.errors import StorageUnavailable
 from tests.fixtures import killed_writers as writers
 from tests.fixtures.killed_writers import KEY, forks, state
 
 OLD = (b"old", {"version": "old"})
 NEW = (b"new", {"version": "new"})
+O_DIRECT = getattr(os, "O_DIRECT", 0)
 BARE: tuple[bytes, dict[str, str]] = (b"bare", {})
 
 
@@ -97,8 +102,9 @@ def test_one_of_many_processes_wins(folder_storage: FolderStorage, place: dict[s
     assert state(folder_storage) == writers.version(winner)
 
 
+@pytest.mark.parametrize("size", [1_000_000, LARGE + 1_000_000])
 def test_a_full_disk_is_said_and_leaves_nothing(
-    folder_storage: FolderStorage, tmp_path: Path
+    folder_storage: FolderStorage, tmp_path: Path, size: int
 ) -> None:
     """The old object stands, the error says where, and the half-written draft is removed."""
     folder_storage.put(KEY, OLD[0], metadata=OLD[1])
@@ -106,12 +112,86 @@ def test_a_full_disk_is_said_and_leaves_nothing(
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
         with pytest.raises(StorageUnavailable, match="File too large") as refused:
-            folder_storage.put(KEY, bytes(1_000_000))
+            folder_storage.put(KEY, bytes(size))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert str(tmp_path / "storage") in str(refused.value)
     assert isinstance(refused.value.__cause__, OSError)
     assert state(folder_storage) == OLD
+    assert drafts(tmp_path) == []
+
+
+def in_memory(size: int, *, offset: int) -> memoryview:
+    """Bytes that begin so many behind a page's first."""
+    view = memoryview(mmap.mmap(-1, offset + size))[offset:]
+    view[:] = np.random.default_rng(size).bytes(size)
+    return view
+
+
+@pytest.mark.parametrize("offset", [0, 1, 512])
+@pytest.mark.parametrize("more", [-1, 0, 1, 4095, 4096, 2 * LARGE + 12_345])
+def test_a_large_object_of_any_size_from_anywhere(
+    folder_storage: FolderStorage, offset: int, more: int
+) -> None:
+    """Past the cache as far as pages are whole and lie on pages, else as usual: the bytes are the same."""
+    data = in_memory(LARGE + more, offset=offset)
+    folder_storage.create(KEY, data)
+    assert folder_storage.get(KEY) == bytes(data)
+    assert folder_storage.head(KEY).size_bytes == len(data)
+
+
+class Writes:
+    """`os.write` that fails first with these errors, and remembers which calls were to bypass the cache."""
+
+    def __init__(self, *errors: int) -> None:
+        self._write, self._errors = os.write, list(errors)
+        self.direct: list[bool] = []
+
+    def __call__(self, descriptor: int, data: memoryview) -> int:
+        self.direct.append(bool(fcntl.fcntl(descriptor, fcntl.F_GETFL) & O_DIRECT))
+        if self._errors:
+            number = self._errors.pop(0)
+            raise OSError(number, os.strerror(number))
+        return self._write(descriptor, data)
+
+
+@pytest.mark.skipif(not O_DIRECT, reason="Linux alone has the flag")
+def test_whole_pages_bypass_the_cache_and_the_rest_does_not(
+    folder_storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flag is gone before the odd bytes at the end are written."""
+    monkeypatch.setattr(os, "write", writes := Writes())
+    data = in_memory(LARGE + 100, offset=0)
+    folder_storage.put(KEY, data)
+    assert folder_storage.get(KEY) == bytes(data)
+    if not writes.direct[0]:
+        pytest.skip("the file system of the test's folder knows no direct writes")
+    assert writes.direct == [True, False]
+
+
+def test_a_file_system_without_direct_writes_is_written_as_usual(
+    folder_storage: FolderStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some take the flag and refuse the write."""
+    monkeypatch.setattr(os, "write", writes := Writes(errno.EINVAL))
+    data = in_memory(LARGE + 100, offset=0)
+    folder_storage.put(KEY, data)
+    assert folder_storage.get(KEY) == bytes(data)
+    assert writes.direct[1:] == [False]
+
+
+@pytest.mark.parametrize("tried", [(), (errno.EINVAL,)])
+def test_a_disk_that_fills_up_under_a_large_object(
+    folder_storage: FolderStorage,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    tried: tuple[int, ...],
+) -> None:
+    """It is said of either way to write, and nothing is left."""
+    monkeypatch.setattr(os, "write", Writes(*tried, errno.ENOSPC))
+    with pytest.raises(StorageUnavailable, match="No space left"):
+        folder_storage.put(KEY, in_memory(LARGE, offset=0))
+    assert list(folder_storage.list("")) == []
     assert drafts(tmp_path) == []
 
 
