@@ -38,6 +38,12 @@ def test_every_message_twice_makes_no_shard_twice(idle_fleet: Fleet) -> None:
     assert not (fleet.objects / "quarantine").exists()
 
 
+def test_a_worker_is_ready_before_it_takes_messages(fleet: Fleet) -> None:
+    """Kernels are compiled and decoders loaded first: no job waits for either."""
+    told = fleet.living("worker")[0].log.read_text()
+    assert told.index("kernels_ready") < told.index("decoder_warm") < told.index("worker_ready")
+
+
 def test_messages_of_no_job_are_let_go(fleet: Fleet) -> None:
     """A shard of an unknown job, one that its job does not have, one that is done: nothing happens."""
     ended = fleet.wait(fleet.submit(label=1))

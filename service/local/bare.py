@@ -27,5 +27,5 @@ def _count_until(deadline: float, decoder: Decoder, label: str | None) -> int:
         (card.batch_size, card.latent_dim), np.float32
     )
     while time.perf_counter() < deadline:
-        images += len(decoder.decode(latents, label))
+        images += sum(len(batch) for batch in decoder.batches(latents, label))
     return images

@@ -21,9 +21,11 @@ from tests.bench.png import png_rates
 from tests.bench.scaling import scaling
 from tests.bench.small_jobs import small_jobs
 from tests.bench.stages import stages
-from tests.bench.tables import tables
+from tests.bench.tables import tables, with_tables
 
-BUNDLED = Path("deploy/decoders/mnist")
+#: What is measured unless told otherwise: the decoder that ships, and beside it, once `make presets` trained it, the
+#: plain dense one that every figure can be compared by.
+DECODERS = Path("deploy/decoders/mnist"), Path("checkpoints/presets/textbook/decoder")
 
 
 def measured(folder: Path, given: Namespace) -> dict[str, Any]:
@@ -71,6 +73,7 @@ def _arguments() -> Namespace:
     parser.add_argument("--quick", action="store_true", help="Leave out what takes minutes.")
     parser.add_argument("--json", type=Path, default=Path("bench.json"))
     parser.add_argument("--plot", type=Path, default=Path("bench.svg"))
+    parser.add_argument("--into", type=Path, help="Markdown file whose tables are written anew.")
     return parser.parse_args()
 
 
@@ -79,11 +82,13 @@ def main() -> None:
     if not PEERS_PYTHON.exists():
         print("peers are left out: `make bench-peers` installs them", file=sys.stderr)
     found: dict[str, Any] = {"machine": machine(), "decoders": {}}
-    for folder in given.decoder or [BUNDLED]:
+    for folder in given.decoder or filter(Path.is_dir, DECODERS):
         found["decoders"][str(folder)] = measured(folder, given)
     given.json.write_text(json.dumps(found, indent=1) + "\n")
     print(tables(found))
     write_plot(found, given.plot)
+    if given.into:
+        given.into.write_text(with_tables(given.into.read_text(), found))
 
 
 if __name__ == "__main__":

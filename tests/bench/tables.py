@@ -1,6 +1,82 @@
 """The figures as Markdown tables, as README shows them."""
 
+from pathlib import Path
 from typing import Any
+
+#: What stands between these lines of README is written by `--into`.
+START, END = "<!-- bench: written by a command, not by hand -->", "<!-- end of bench -->"
+
+_NAMES = {
+    "plain_script": "a script: torch, Pillow, `zipfile`",
+    "onnxruntime_script": "a script: ONNX Runtime, Pillow, `zipfile`",
+    "ray_data": "Ray Data, Pillow, `write_parquet`",
+    "bento": "BentoML tasks, Pillow, `zipfile`",
+}
+
+
+def with_tables(readme: str, found: dict[str, Any]) -> str:
+    """README with these figures between its two lines."""
+    before, _, rest = readme.partition(START)
+    _, _, after = rest.partition(END)
+    return f"{before}{START}\n\n{summary(found)}\n\n{END}{after}"
+
+
+def summary(found: dict[str, Any]) -> str:
+    """A column of rates and one of ratios for each decoder, then the small jobs of the first."""
+    told = found["machine"]
+    where = f"{told['date']}, {told['cores']} cores of {told['processor']} ({told['device class']})"
+    parts = [
+        where + ", 28×28 images, end to end from accepted to completed over HTTP:",
+        _speeds(found),
+    ]
+    first = next(iter(found["decoders"].values()))
+    if "small jobs, ms" in first:
+        parts.append(_jobs(first))
+    return "\n\n".join(parts)
+
+
+def _speeds(found: dict[str, Any]) -> str:
+    columns = {_short(name): _rows(figures) for name, figures in found["decoders"].items()}
+    names = list(dict.fromkeys(row for column in columns.values() for row in column))
+    head = "| | " + " | ".join(f"{name}, images/s | to bare" for name in columns) + " |"
+    lines = [head, "| --- |" + " --- | --- |" * len(columns)]
+    for row in names:
+        cells = (column.get(row) for column in columns.values())
+        shown = (f"{cell[0]:,.0f} | {cell[1]:.2f}" if cell else "– | –" for cell in cells)
+        lines.append(f"| {_NAMES.get(row, row)} | " + " | ".join(shown) + " |")
+    return "\n".join(lines)
+
+
+def _short(folder: str) -> str:
+    parts = [part for part in Path(folder).parts if part != "decoder"]
+    return f"`{parts[-1]}`"
+
+
+def _rows(found: dict[str, Any]) -> dict[str, tuple[float, float]]:
+    bare = max(found["bare"].values())
+    rows = {"bare decoder": (bare, 1.0)}
+    rows |= {
+        f"`{format}`": (row["images_per_s"], row["ratio"])
+        for format, row in found["end to end"].items()
+    }
+    return rows | {
+        name: (row["images_per_s"], row["images_per_s"] / bare)
+        for name, row in found["peers"].items()
+        if "images_per_s" in row
+    }
+
+
+def _jobs(found: dict[str, Any]) -> str:
+    jobs, memory = found["small jobs, ms"], found["peak memory, MB"]
+    peaks = " and ".join(
+        f"{peak:,.0f} MB for {int(count):,} images" for count, peak in memory.items()
+    )
+    return (
+        f"A job of one image takes {jobs['idle p50']:.0f} ms (median) from POST to its outcome when nothing else runs, "
+        f"where an empty Celery task takes {jobs['empty task p50']:.1f} ms; beside a job of ten million images "
+        f"{jobs['beside bulk p50']:.0f} ms, and {jobs['beside bulk p95']:.0f} ms at the 95th percentile. "
+        f"A worker process peaks at {peaks}."
+    )
 
 
 def tables(found: dict[str, Any]) -> str:
