@@ -6,7 +6,7 @@ from export.publish import publish
 from service.contract import layout
 from service.contract.job import Job, Status
 from tests.fixtures.decoders import tiny_decoder
-from tests.fixtures.fleet import Fleet
+from tests.fixtures.fleet import SLOW, Fleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.undisturbed import undisturbed
 
@@ -81,7 +81,7 @@ def test_a_broken_shard_is_put_aside_and_made_anew(fleet: Fleet) -> None:
 
 def test_a_shard_that_vanishes_before_the_end_is_made_again(fleet: Fleet) -> None:
     """The manifest never names an object that is not there."""
-    job = fleet.submit(label=2, count=30_000)
+    job = fleet.submit(label=2, count=12_000, **SLOW)
     fleet.run_into_the_middle(job)
     fleet.shard_files(job)[0].unlink()
     assert fleet.wait(job).status == Status.COMPLETED
@@ -90,7 +90,7 @@ def test_a_shard_that_vanishes_before_the_end_is_made_again(fleet: Fleet) -> Non
 
 def test_a_store_that_is_away_for_a_while_costs_no_attempt(fleet: Fleet) -> None:
     """The folder is gone in the middle of a job: it completes when it is back, no try was counted."""
-    job = fleet.submit(label=3, count=30_000)
+    job = fleet.submit(label=3, count=12_000, **SLOW)
     fleet.run_into_the_middle(job)
     with fleet.storage_away():
         assert eventually(lambda: bool(_failures(fleet, job)), within_s=20)

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from service.contract.job import Job, Status
-from tests.fixtures.fleet import Fleet, NewFleet
+from tests.fixtures.fleet import SLOW, Fleet, NewFleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.undisturbed import undisturbed
 
@@ -20,7 +20,7 @@ def test_every_message_twice_makes_no_shard_twice(idle_fleet: Fleet) -> None:
     """Two workers, each shard sent twice beside the dispatcher: stored once, no run wasted."""
     fleet = idle_fleet
     fleet.start(worker=0)
-    job = fleet.submit(label=0, count=40_000)
+    job = fleet.submit(label=0, count=40_000, **SLOW)
     for shard in [*range(40), *range(40)]:
         fleet.parts.queue.send_shard(job.id, shard, small=False)
     assert fleet.parts.queue.length() >= 80
@@ -59,7 +59,7 @@ def test_messages_of_no_job_are_let_go(fleet: Fleet) -> None:
 
 def test_a_cancelled_job_stops_within_a_second(fleet: Fleet) -> None:
     """It is `cancelled` at once, no shard of it appears any more, and the other job goes on."""
-    job = fleet.submit(label=6, count=100_000)
+    job = fleet.submit(label=6, count=100_000, **SLOW)
     other = fleet.submit(label=7, count=30_000)
     fleet.run_into_the_middle(job)
     asked = time.monotonic()
@@ -79,7 +79,7 @@ def test_a_cancelled_job_stops_within_a_second(fleet: Fleet) -> None:
 
 def test_a_shard_in_hand_is_dropped_when_its_job_is_cancelled(fleet: Fleet) -> None:
     """A worker in the middle of a large shard sees it by its heartbeat and writes nothing."""
-    job = fleet.submit(decoder="large", label=2, count=16_384, shard_size=16_384)
+    job = fleet.submit(label=2, count=16_384, shard_size=16_384, **SLOW)
     assert eventually(lambda: bool(fleet.running_shards(job)), within_s=20)
     fleet.http.post(f"/v1/jobs/{job.id}/cancel").raise_for_status()
     assert eventually(lambda: bool(fleet.events("shard_dropped", job=job.id)), within_s=10)
@@ -89,7 +89,7 @@ def test_a_shard_in_hand_is_dropped_when_its_job_is_cancelled(fleet: Fleet) -> N
 
 def test_a_small_job_does_not_wait_for_a_large_one(fleet: Fleet) -> None:
     """One image asked for behind many shards of several jobs is there before any of them has ended."""
-    large = [fleet.submit(label=label, count=30_000) for label in (3, 4, 5)]
+    large = [fleet.submit(label=label, count=10_000, **SLOW) for label in (3, 4, 5)]
     fleet.run_into_the_middle(large[0])
     one = fleet.wait(fleet.submit(label=8, count=1))
     assert one.status == Status.COMPLETED

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from service.contract.job import Job, Status
-from tests.fixtures.fleet import Fleet
+from tests.fixtures.fleet import SLOW, Fleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.undisturbed import undisturbed
 
@@ -34,13 +34,13 @@ def _flushed_again_and_again(fleet: Fleet) -> None:
 @pytest.mark.parametrize("loss", [_flushed, _restarted, _replaced, _flushed_again_and_again])
 def test_a_lost_redis_loses_no_job(fleet: Fleet, loss: Callable[[Fleet], None]) -> None:
     """FLUSHALL, kill -9 with and without its append-only file: the job completes with the same bytes."""
-    job = fleet.submit(label=_LABELS[loss], count=40_000)
+    job = fleet.submit(label=_LABELS[loss], count=16_000, **SLOW)
     fleet.run_into_the_middle(job)
     loss(fleet)
-    assert len(fleet.shard_files(job)) < 40
+    assert len(fleet.shard_files(job)) < 16
 
     ended = fleet.wait(job)
-    assert (ended.status, ended.progress.samples_done) == (Status.COMPLETED, 40_000)
+    assert (ended.status, ended.progress.samples_done) == (Status.COMPLETED, 16_000)
     assert fleet.digests(job) == undisturbed(job.request)
     assert [shard.sha256 for shard in fleet.manifest(job).shards] == undisturbed(job.request)
     assert not list((fleet.objects / "active").glob("*"))
@@ -53,7 +53,7 @@ def test_an_older_redis_does_not_wake_an_ended_job(fleet: Fleet) -> None:
     """Redis comes back from a backup in which a cancelled job still ran: it is and stays cancelled."""
     appended = fleet.redis_server.folder / "appendonlydir"
     backup = fleet.redis_server.folder / "backup"
-    job = fleet.submit(label=5, count=60_000)
+    job = fleet.submit(label=5, count=60_000, **SLOW)
     fleet.run_into_the_middle(job)
     shutil.copytree(appended, backup)
     fleet.http.post(f"/v1/jobs/{job.id}/cancel").raise_for_status()

@@ -41,16 +41,17 @@ def pictures(*, most: int = 3) -> st.SearchStrategy[Bytes]:
     return st.tuples(st.integers(1, most), sides, sides, st.just(1)).flatmap(contents)
 
 
-def encoded(pixels: Bytes, *, stored: bool = False, dirt: int = 0) -> list[bytes]:
-    """The files of uint8 [n, H, W, 1]; scratch memory holds `dirt`."""
+def encoded(pixels: Bytes, *, stored: bool = False, dirt: int = 0, gap: int = 0) -> list[bytes]:
+    """The files of uint8 [n, H, W, 1], written with gaps; scratch memory holds `dirt`."""
     height, width = pixels.shape[1:3]
     frame, desk = png.new_frame(height, width), new_desk(height * (width + 1))
     files = png.new_files(len(pixels), frame)
+    files = files._replace(data=np.empty(files.data.size + len(pixels) * gap, np.uint8))
     for scratch in (*desk, files.data):
         scratch[:] = dirt
-    end = png.put_files(pixels.reshape(-1), frame, desk, stored, files)
-    cut = [files.data[start:stop].tobytes() for start, stop in pairwise(files.ends)]
-    assert end == sum(map(len, cut))
+    end = png.put_files(pixels.reshape(-1), frame, desk, stored, gap, files)
+    cut = [files.data[start + gap : stop].tobytes() for start, stop in pairwise(files.ends)]
+    assert end == sum(map(len, cut)) + gap * len(cut)
     assert files.crcs.tolist() == list(map(zlib.crc32, cut))
     assert max(map(len, cut)) <= png.largest_file(frame)
     return cut
@@ -119,10 +120,12 @@ def test_no_file_is_larger_than_a_stored_one(pixels: Bytes) -> None:
     assert all(len(a) <= len(b) for a, b in zip(encoded(pixels), stored, strict=True))
 
 
-@given(pictures(most=5), st.booleans(), st.integers(1, 255))
-def test_a_file_follows_from_its_image_alone(pixels: Bytes, stored: bool, dirt: int) -> None:
-    """Neither the images beside it in the batch nor what memory held before decides a byte."""
-    together = encoded(pixels, stored=stored)
+@given(pictures(most=5), st.booleans(), st.integers(1, 255), st.integers(0, 200))
+def test_a_file_follows_from_its_image_alone(
+    pixels: Bytes, stored: bool, dirt: int, gap: int
+) -> None:
+    """Neither the images beside it, the gap between them, nor what memory held before decides a byte."""
+    together = encoded(pixels, stored=stored, gap=gap)
     for number, file in enumerate(together):
         assert encoded(pixels[number : number + 1], stored=stored, dirt=dirt) == [file]
 
@@ -195,7 +198,7 @@ def test_other_threads_run_during_a_batch() -> None:
     sys.setswitchinterval(600)
     try:
         assert turns_during(lambda: sum(range(1_000_000))) == 0
-        assert turns_during(lambda: png.put_files(pixels.reshape(-1), frame, desk, False, files))
+        assert turns_during(lambda: png.put_files(pixels.reshape(-1), frame, desk, False, 0, files))
     finally:
         sys.setswitchinterval(interval_s)
 
@@ -208,5 +211,5 @@ def test_every_kernel_frees_the_gil() -> None:
         for name, value in vars(import_module(f"{kernel.__name__}.{module.name}")).items()
         if isinstance(value, Dispatcher)
     }
-    assert {"png.put_files", "stream.put_runs", "zip.put_members"} <= set(found)
+    assert {"png.put_files", "stream.put_runs", "zip.put_headers"} <= set(found)
     assert set(found.values()) == {True}, found

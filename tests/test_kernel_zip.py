@@ -19,7 +19,7 @@ from workers.archives.container import STORED, Member, put_end, put_entries, put
 from workers.body import Body
 from workers.kernel.png import Files
 from workers.kernel.vector import SLACK
-from workers.kernel.zip import put_directory, put_members, put_rows
+from workers.kernel.zip import put_directory, put_headers, put_rows
 
 DIGITS, SUFFIX = 12, ".png"
 #: Where a number of one digit more begins, and the last index that twelve digits can tell.
@@ -45,11 +45,13 @@ def template(data: bytes) -> Bytes:
     return np.frombuffer(bytearray(data + bytes(SLACK)), np.uint8)
 
 
-def side_by_side(contents: list[bytes]) -> Files:
-    """As an encoder hands its files over."""
-    ends = np.cumsum([0, *map(len, contents)], dtype=np.int64)
+def in_place(contents: list[bytes], gap: int, room: Bytes) -> Files:
+    """As an encoder leaves its files in a body."""
+    ends = np.cumsum([0, *(gap + len(data) for data in contents)], dtype=np.int64)
+    for data, end in zip(contents, ends[1:], strict=True):
+        room[end - len(data) : end] = np.frombuffer(data, np.uint8)
     crcs = np.array([zlib.crc32(data) for data in contents], np.uint32)
-    return Files(template(b"".join(contents)), ends, crcs)
+    return Files(room, ends, crcs)
 
 
 def put_in_python(body: Body, contents: list[bytes], names: list[str]) -> None:
@@ -70,8 +72,9 @@ def put_compiled(body: Body, contents: list[bytes], name: str, cut: int) -> None
     growing, digit = template(header), len(header) - back
     crcs, sizes = (np.zeros(len(contents), np.uint32) for _ in range(2))
     for here, batch in ((0, contents[:cut]), (cut, contents[cut:])):
-        files, sums = side_by_side(batch), (crcs[here:], sizes[here:])
-        body.grow(put_members(files, len(batch), *sums, growing, len(header), digit, body.room()))
+        files, sums = in_place(batch, len(header), body.room()), (crcs[here:], sizes[here:])
+        put_headers(files, len(batch), *sums, growing, len(header), digit)
+        body.grow(int(files.ends[-1]))
     directory, digit, room = body.size, len(entry) - back, body.room()
     body.grow(put_directory(crcs, sizes, template(entry), len(entry), digit, room))
     put_end(body, members=len(contents), directory=directory)
