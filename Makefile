@@ -34,7 +34,7 @@ format: $(VENV)/.dev ## let ruff lay the code out
 	$(BIN)/ruff format .
 
 bench: $(VENV)/.dev ## measure every stage and the whole, as ratios to the bare decoder
-	$(BIN)/python -m tests.bench
+	$(BIN)/python -m tests.bench --json deploy/bench/figures.json --plot deploy/bench/figures.svg --into README.md
 
 bench-peers: $(PEERS)/.installed ## measure what else makes such archives: torch, ONNX Runtime, Ray Data, BentoML
 	$(PEERS)/bin/python -m tests.bench.peers --decoder $(DECODER)

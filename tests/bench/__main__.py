@@ -28,8 +28,8 @@ from tests.bench.tables import tables, with_tables
 DECODERS = Path("deploy/decoders/mnist"), Path("checkpoints/presets/textbook/decoder")
 
 
-def measured(folder: Path, given: Namespace) -> dict[str, Any]:
-    """Everything about one decoder."""
+def measured(folder: Path, given: Namespace, *, jobs_too: bool) -> dict[str, Any]:
+    """Everything about one decoder; `jobs_too` adds what depends on it little, and takes minutes."""
     onnx, card = load_folder(folder)
     found: dict[str, Any] = {"bare": _told("bare decoder", bare_rates(onnx, card, seconds=3))}
     found["stages, one core"] = _told("stages", stages(onnx, card))
@@ -37,13 +37,13 @@ def measured(folder: Path, given: Namespace) -> dict[str, Any]:
     whole = end_to_end(onnx, card, count=given.count)
     found["end to end"] = _told("end to end", whole)
     found["peers"] = _told("peers", measure_peers(folder.resolve(), given.peer_count))
-    if not given.quick:
+    if jobs_too:
         found |= _about_jobs(onnx, card, given)
     return found
 
 
 def _about_jobs(onnx: bytes, card: DecoderCard, given: Namespace) -> dict[str, Any]:
-    """What does not depend on the decoder much, and takes minutes."""
+    """Worker processes, small jobs and memory."""
     return {
         "scaling": _told("worker processes", scaling(onnx, card, count=given.count)),
         "small jobs, ms": _told("small jobs", small_jobs(onnx, card)),
@@ -83,7 +83,8 @@ def main() -> None:
         print("peers are left out: `make bench-peers` installs them", file=sys.stderr)
     found: dict[str, Any] = {"machine": machine(), "decoders": {}}
     for folder in given.decoder or filter(Path.is_dir, DECODERS):
-        found["decoders"][str(folder)] = measured(folder, given)
+        jobs_too = not given.quick and not found["decoders"]
+        found["decoders"][str(folder)] = measured(folder, given, jobs_too=jobs_too)
     given.json.write_text(json.dumps(found, indent=1) + "\n")
     print(tables(found))
     write_plot(found, given.plot)
