@@ -53,7 +53,7 @@ class Body:
 def _pages(size: int) -> mmap.mmap:
     """Whole pages of their own: a disk takes them as they are, without a copy."""
     try:
-        pages = mmap.mmap(-1, size)
+        pages = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     except OSError as error:
         raise MemoryError from error
     if hasattr(mmap, "MADV_HUGEPAGE"):

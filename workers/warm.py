@@ -10,13 +10,19 @@ from service.contract.shard import BLOCK, Shard
 from workers.archives import new_archive
 from workers.body import Body
 from workers.checksums import Checksums
+from workers.kernel.compiling import one_at_a_time
 from workers.kernel.normals import draw_block
 
 _DIGEST = "0" * 64
 
 
 def compile_kernels() -> None:
-    """Write a tiny archive of every kind: seconds the first time, milliseconds while the compiled code is kept."""
+    """Write a tiny archive of every kind: half a minute the first time, a second while the compiled code is kept."""
+    with one_at_a_time():
+        _write_all()
+
+
+def _write_all() -> None:
     draw_block(0, 0, 1)
     body, shard = Body(), Shard(index=0, start=0, stop=1)
     for channels, format, compression in product((1, 3), Format, Compression):

@@ -14,6 +14,7 @@ from workers.archives import new_archive
 from workers.body import Body
 from workers.checksums import Checksums
 from workers.decoder import Decoder, Images
+from workers.kernel.normals import draw_block
 from workers.latents import draw_latents
 from workers.png import png_encoder
 
@@ -37,7 +38,7 @@ def stages(onnx: bytes, card: DecoderCard) -> dict[str, float]:
     batches = [images.copy() for images in decoder.batches(latents, label)]
     found = {
         "latents": rate(
-            lambda: [draw_latents(1, at, at + BLOCK, card.latent_dim) for at in range(0, N, BLOCK)]
+            lambda: [draw_block(1, at // BLOCK, card.latent_dim) for at in range(0, N, BLOCK)]
         ),
         "decode": rate(lambda: [None for _ in decoder.batches(latents, label)]),
         "PNG": rate(lambda: _encoded(batches, card)),
