@@ -27,11 +27,11 @@ def run(*command: str, **environment: object) -> str:
 
 
 def files(folder: Path) -> dict[str, tuple[int, bytes]]:
-    """Time and content of every file below."""
+    """Time and content of every file below, but for the lock, which holds nothing."""
     return {
         str(path.relative_to(folder)): (path.stat().st_mtime_ns, path.read_bytes())
         for path in folder.rglob("*")
-        if path.is_file()
+        if path.is_file() and path.suffix != ".lock"
     }
 
 
