@@ -144,9 +144,11 @@ def test_an_interrupted_demo_leaves_nothing(tmp_path: Path) -> None:
         assert eventually(lambda: len(family(process)) >= 3, within_s=30)
         children = family(process)
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 130
+        # A shell tells 130 of both: of a process that ends with it, and of one that a SIGINT ends.
+        assert process.wait(20) in (130, -signal.SIGINT)
         assert process.stderr is not None
-        assert "Traceback" not in process.stderr.read()
+        told = process.stderr.read()
+        assert "Traceback" not in told, told
     assert eventually(lambda: all(is_gone(pid) for pid in children), within_s=1)
 
 
