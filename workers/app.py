@@ -10,6 +10,7 @@ from typing import Any
 
 import structlog
 from celery.signals import setup_logging, worker_ready
+from celery.worker import state
 
 from service.adapters.events import configure_logging
 from service.adapters.queue import celery_app
@@ -29,6 +30,9 @@ from workers.tasks import register_tasks
 from workers.warm import compile_kernels
 
 log = structlog.get_logger(__name__)
+
+#: Celery that breaks sooner than this would break again: the supervisor's turn, with its growing pauses.
+_GOOD_LIFE_S = 2.0
 
 
 def main(settings: WorkerSettings) -> int:
@@ -67,18 +71,33 @@ def _deliver(settings: WorkerSettings, studio: Studio) -> int:
 
     def ready(**_: object) -> None:
         # Slots are told only once messages are taken.
-        heart.start()
+        if not heart.is_alive():
+            heart.start()
         log.info("worker_ready", worker=name, slots=settings.slots, **profile)
 
     worker_ready.connect(ready)
     # Celery would set its own handlers and levels over ours.
     setup_logging.connect(_keep_logging)
     try:
-        worker = _celery_worker(settings, studio, name)
-        worker.start()
-        return int(worker.exitcode or 0)
+        return _consume(settings, studio, name)
     finally:
         heart.stop()
+
+
+def _consume(settings: WorkerSettings, studio: Studio, name: str) -> int:
+    """Take messages until told to stop; returns the exit code.
+
+    Bytes that are no message, or a broker that goes away at a bad moment, break Celery's consumer for good: it
+    gets a successor in this process, where everything is warm.
+    """
+    while True:
+        started = time.monotonic()
+        worker = _celery_worker(settings, studio, name)
+        worker.start()
+        is_asked = state.should_stop is not None or bool(state.should_terminate)
+        if not worker.exitcode or is_asked or time.monotonic() - started < _GOOD_LIFE_S:
+            return int(worker.exitcode or 0)
+        log.warning("consumer_replaced", worker=name)
 
 
 def _celery_worker(settings: WorkerSettings, studio: Studio, name: str) -> Any:

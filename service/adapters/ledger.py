@@ -189,7 +189,11 @@ class Ledger:
 
     def live_slots(self) -> int:
         """Shards that all live workers can run at once."""
-        return int(self._run("slots", ""))
+        return int(self._run("slots", "")[0])
+
+    def live_workers(self) -> int:
+        """Worker processes that take messages."""
+        return int(self._run("slots", "")[1])
 
     def active_jobs(self) -> int:
         """Jobs of all owners that have not ended."""

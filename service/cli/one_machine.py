@@ -1,6 +1,5 @@
 """`latentmill up | demo`: everything on this machine."""
 
-import signal
 from pathlib import Path
 from typing import Annotated
 
@@ -35,10 +34,10 @@ def up(
     LATENTMILL_STORAGE_URL names an S3 bucket. Example: `latentmill up --port 8000 --workers 4`
     """
     settings = load_settings(ApiSettings, host=host, port=port)
+    from service.local import interrupt
     from service.local.up import run
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.default_int_handler)
+    interrupt.listen()
     run(settings, data_dir or default_data_dir(), workers)
 
 
@@ -55,7 +54,8 @@ def demo(
 
     Example: `latentmill demo --label 7 --count 100000`
     """
+    from service.local import interrupt
     from service.local.demo import run
 
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    interrupt.listen()
     run(count=count, label=label, seed=seed, to=to, workers=workers)

@@ -14,11 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from export.publish import read_bundled
 from service.contract.errors import ArchiveBroken
 from service.contract.shard import BLOCK, DEFAULT_SHARD_SIZE
+from service.local import interrupt
 from service.local.bare import bare_rate
 from service.local.contact_sheet import write_contact_sheet
 from service.local.data_dir import DataDir
 from service.local.ports import free_port
 from service.local.stack import Plan, cores, running
+from service.local.up import FIRST_START
 
 DECODER = "mnist"
 #: Images on the contact sheet, and archives named in the report.
@@ -42,10 +44,12 @@ def run(*, count: int, label: str, seed: int, to: Path, workers: int | None) -> 
     workers = workers or cores()
     with tempfile.TemporaryDirectory(prefix="latentmill-demo-") as data:
         plan = Plan(DataDir(Path(data)), "127.0.0.1", free_port(), workers)
-        print(f"starting Redis, API, sweep and {workers} workers", flush=True)
+        print(f"starting Redis, API, sweep and {workers} workers; {FIRST_START}", flush=True)
         with running(plan) as stack, Client(stack.url) as client:
             made = _make(client, count=count, label=label, seed=seed, to=to, workers=workers)
+            interrupt.check()
             _verify(to)
+            interrupt.check()
             bare = bare_rate(*read_bundled(DECODER), label, sessions=workers)
     _report(made, bare, workers, _draw_sheet(made, to))
 
@@ -69,11 +73,12 @@ def _wait(client: Client, job: Job) -> Job:
     columns = (TextColumn("generating"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=Console(stderr=True)) as shown:
         task = shown.add_task("", total=job.progress.samples_total)
-        return client.wait(
-            job,
-            poll_s=0.05,
-            on_progress=lambda now: shown.update(task, completed=now.progress.samples_done),
-        )
+
+        def show(now: Job) -> None:
+            interrupt.check()
+            shown.update(task, completed=now.progress.samples_done)
+
+        return client.wait(job, poll_s=0.05, on_progress=show)
 
 
 def _verify(folder: Path) -> None:

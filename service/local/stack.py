@@ -13,15 +13,20 @@ from pathlib import Path
 import httpx
 
 from export.publish import publish_bundled
+from service.adapters.ledger import Ledger
+from service.adapters.redis_client import connect
 from service.adapters.storage import Storage, open_storage
-from service.contract.errors import ChildDied, StartRefused
+from service.contract.errors import ChildDied, LedgerUnavailable, StartRefused
 from service.contract.settings import Settings, child_environment, load_settings
+from service.local import interrupt
 from service.local.child import Child
 from service.local.data_dir import DataDir, tell_holder, write_private
 from service.local.embedded_redis import EmbeddedRedis, find_server
 from service.local.supervisor import Supervisor
 
 _REDIS_START_S, _READY_S, _LOOK_S = 30.0, 60.0, 0.1
+#: A first start compiles, which takes half a minute on a slow core.
+_WORKERS_S = 300.0
 _API, _SWEEP, _WORKER, _REDIS = range(4)  # the order of stopping: nothing loses what it writes to
 
 
@@ -80,7 +85,7 @@ class Stack:
         self.settings = dict(plan.settings)
 
     def start(self) -> None:
-        """Start everything and return when the API says that it is ready."""
+        """Start everything and return when the API accepts jobs and every worker takes them."""
         self.settings["redis_url"] = self.plan.redis_url or self._start_redis()
         self.settings["storage_url"] = self.plan.storage_url or self.plan.data_dir.objects.as_uri()
         write_private(self.plan.data_dir.broker_url, str(self.settings["redis_url"]) + "\n")
@@ -93,6 +98,7 @@ class Stack:
     def wait(self) -> None:
         """Return never, unless interrupted. Raises ChildDied when a child keeps dying."""
         while self.supervisor.failure is None:
+            interrupt.check()
             time.sleep(_LOOK_S)
         raise ChildDied(self.supervisor.failure)
 
@@ -162,16 +168,26 @@ class Stack:
     def _await_ready(self) -> None:
         with httpx.Client(base_url=self.url, timeout=2.0, trust_env=False) as http:
             self._await(lambda: _is_ready(http), _READY_S, f"the API at {self.url}")
+        ledger = Ledger(connect(load_settings(Settings, **self.settings)))
+        everyone = f"{self.plan.workers} workers"
+        self._await(lambda: _workers(ledger) >= self.plan.workers, _WORKERS_S, everyone)
 
     def _await(self, is_there: Callable[[], bool], patience_s: float, what: str) -> None:
         deadline = time.monotonic() + patience_s
         while not is_there():
+            interrupt.check()
             self.supervisor.check_alive()
             if time.monotonic() > deadline:
                 raise StartRefused(
                     f"{what} did not get ready in {patience_s:.0f} s; see {self.plan.data_dir.logs}"
                 )
             time.sleep(0.02)
+
+
+def _workers(ledger: Ledger) -> int:
+    with suppress(LedgerUnavailable):
+        return ledger.live_workers()
+    return 0
 
 
 def _is_ready(http: httpx.Client) -> bool:

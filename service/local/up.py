@@ -9,6 +9,9 @@ from service.local.ports import free_port, is_free
 from service.local.stack import Plan, cores, running
 
 
+FIRST_START = "the first start compiles for about half a minute"
+
+
 def plan_of(settings: ApiSettings, data_dir: Path, workers: int | None) -> Plan:
     """What to run. Redis and storage are the stack's own unless the environment names others.
 
@@ -39,6 +42,7 @@ def _default_workers() -> int:
 def run(settings: ApiSettings, data_dir: Path, workers: int | None) -> None:
     """Run until interrupted, then stop everything. Raises StartRefused or ChildDied."""
     plan = plan_of(settings, data_dir, workers)
+    print(f"starting Redis, API, sweep and {plan.workers} workers; {FIRST_START}", flush=True)
     try:
         with running(plan) as stack:
             print(

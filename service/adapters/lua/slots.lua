@@ -1,4 +1,4 @@
--- Slots of all workers that are believed alive; dead ones are dropped.
+-- {slots, workers} of all that are believed alive; dead ones are dropped.
 -- A running total, because it is asked for at every commit.
 for _, name in ipairs(redis.call('ZRANGEBYSCORE', 'lm:workers', '-inf', now)) do drop_worker(name) end
-return tonumber(redis.call('GET', 'lm:workers:total') or 0)
+return { tonumber(redis.call('GET', 'lm:workers:total') or 0), redis.call('ZCARD', 'lm:workers') }
