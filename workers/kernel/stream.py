@@ -6,21 +6,12 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from workers.kernel.copying import copy_exactly
 from workers.kernel.deflate import Bytes, Desk, deflate, find_literals
-from workers.kernel.vector import SLACK, copy_64, store_8
+from workers.kernel.vector import SLACK, store_8
 
 #: Bytes taken apart at once: small enough for the first-level cache.
 CHUNK = 8192
-
-
-@njit(nogil=True, cache=True, inline="always")
-def _copy(source: Bytes, start: int, size: int, out: Bytes, at: int) -> None:
-    """`out[at:at + size] = source[start:start + size]`, and not a byte beyond."""
-    whole = size - size % 64
-    for step in range(0, whole, 64):
-        copy_64(out, np.uint64(at + step), source, np.uint64(start + step))
-    for index in range(whole, size):
-        out[at + index] = source[start + index]
 
 
 @njit(nogil=True, cache=True)
@@ -37,7 +28,7 @@ def put_runs(
     start = 0
     while start < data.size:
         size = min(CHUNK - waiting, data.size - start)
-        _copy(data, start, size, staged, SLACK + waiting)
+        copy_exactly(data, start, size, staged, SLACK + waiting)
         start += size
         waiting += size
         if waiting == CHUNK:

@@ -4,8 +4,8 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from workers.kernel.copying import copy
 from workers.kernel.png import Files
-from workers.kernel.vector import copy_64
 from workers.kernel.zip import count_up
 
 Bytes = npt.NDArray[np.uint8]
@@ -18,13 +18,6 @@ NAME, SIZE, CHECKSUM = (0, 12), (124, 11), (148, 6)
 #: While the checksum is computed, its field counts as so many spaces.
 CHECKSUM_FIELD, _SPACE = 8, 32
 _ZERO = 48
-
-
-@njit(nogil=True, cache=True, inline="always")
-def _copy(source: Bytes, start: int, size: int, out: Bytes, at: int) -> None:
-    """`out[at:at + size] = source[start:start + size]`, in steps of 64: touches up to 63 bytes more of both."""
-    for step in range(0, size, 64):
-        copy_64(out, np.uint64(at + step), source, np.uint64(start + step))
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -72,16 +65,16 @@ def put_members(
         start, size = files.ends[number], files.ends[number + 1] - files.ends[number]
         name = _sum(header, NAME)
         _put_octal(header, CHECKSUM, rest + name + _put_octal(header, SIZE, size))
-        _copy(header, 0, BLOCK_BYTES, out, at)
-        _copy(files.data, start, size, out, at + BLOCK_BYTES)
+        copy(header, 0, BLOCK_BYTES, out, at)
+        copy(files.data, start, size, out, at + BLOCK_BYTES)
         at += BLOCK_BYTES + size
         filling = -size % BLOCK_BYTES
-        _copy(header, BLOCK_BYTES, filling, out, at)
+        copy(header, BLOCK_BYTES, filling, out, at)
         at += filling
         count_up(header, last_digit)
         if label_size > 0:
             _put_octal(label, CHECKSUM, label_rest + name)
-            _copy(label, 0, label_size, out, at)
+            copy(label, 0, label_size, out, at)
             at += label_size
             count_up(label, last_digit)
     return at

@@ -4,8 +4,9 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit
 
+from workers.kernel.copying import copy
 from workers.kernel.png import Files
-from workers.kernel.vector import copy_64, load_8, store_8
+from workers.kernel.vector import load_8, store_8
 
 Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.uint32]
@@ -31,13 +32,6 @@ def count_up(text: Bytes, last: int) -> None:
         text[last] = ord("0")
         last -= 1
     text[last] += 1
-
-
-@njit(nogil=True, cache=True, inline="always")
-def _copy(source: Bytes, start: int, size: int, out: Bytes, at: int) -> None:
-    """`out[at:at + size] = source[start:start + size]`, in steps of 64: touches up to 63 bytes more of both."""
-    for step in range(0, size, 64):
-        copy_64(out, np.uint64(at + step), source, np.uint64(start + step))
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -87,7 +81,7 @@ def put_directory(
         _put_le(entry, _ENTRY_CRC + 4, sizes[number])
         _put_le(entry, _ENTRY_CRC + 8, sizes[number])
         _put_le(entry, _ENTRY_OFFSET, offset)
-        _copy(entry, 0, size, out, at)
+        copy(entry, 0, size, out, at)
         at += size
         offset += np.uint32(_LOCAL_HEADER + size - _ENTRY_HEADER) + sizes[number]
         count_up(entry, digit)
@@ -105,7 +99,7 @@ def put_rows(count: int, row: Bytes, size: int, name_digit: int, digits: int, ou
     for _ in range(count):
         while leading < last and row[leading] == ord("0"):
             leading += 1
-        _copy(row, 0, first, out, at)
+        copy(row, 0, first, out, at)
         at += first
         for index in range(leading, size):
             out[at] = row[index]
