@@ -6,26 +6,27 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from service.contract.card import DecoderCard
-from workers.decoder import Decoder
+from workers.decoder import Decoder, LabelIds, Latents
 
 
 def bare_rate(
-    onnx: bytes, card: DecoderCard, label: str | None, *, sessions: int, seconds: float = 1.0
+    onnx: bytes, card: DecoderCard, *, sessions: int, threads: int = 1, seconds: float = 1.0
 ) -> float:
-    """Images per second of as many single-threaded sessions as there are workers, all at once."""
-    decoders = [Decoder(onnx, card) for _ in range(sessions)]
-    deadline = time.perf_counter() + seconds
-    started = time.perf_counter()
-    with ThreadPoolExecutor(sessions) as pool:
-        counts = list(pool.map(lambda decoder: _count_until(deadline, decoder, label), decoders))
-    return sum(counts) / (time.perf_counter() - started)
-
-
-def _count_until(deadline: float, decoder: Decoder, label: str | None) -> int:
-    card, images = decoder.card, 0
+    """Images per second of so many sessions of so many threads each, all at once, at the card's batch."""
+    decoders = [Decoder(onnx, card, threads=threads) for _ in range(sessions)]
     latents = np.random.default_rng(0).standard_normal(
         (card.batch_size, card.latent_dim), np.float32
     )
-    while time.perf_counter() < deadline:
-        images += sum(len(batch) for batch in decoder.batches(latents, label))
+    label_ids = np.zeros(card.batch_size, np.int64)
+    started = time.perf_counter()
+    with ThreadPoolExecutor(sessions) as pool:
+        drawn = pool.map(lambda each: _draw(each, latents, label_ids, started + seconds), decoders)
+        return sum(drawn) / (time.perf_counter() - started)
+
+
+def _draw(decoder: Decoder, latents: Latents, label_ids: LabelIds, until: float) -> int:
+    images = 0
+    while time.perf_counter() < until:
+        decoder.draw(latents, label_ids)
+        images += len(label_ids)
     return images

@@ -50,7 +50,7 @@ def run(*, count: int, label: str, seed: int, to: Path, workers: int | None) -> 
             interrupt.check()
             _verify(to)
             interrupt.check()
-            bare = bare_rate(*read_bundled(DECODER), label, sessions=workers)
+            bare = bare_rate(*read_bundled(DECODER), sessions=workers)
     _report(made, bare, workers, _draw_sheet(made, to))
 
 
