@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from service.contract.card import DecoderCard
-from workers.decoder import Decoder, LabelIds, Latents
+from workers.decoder import Decoder, LabelIds
+from workers.latents import Latents
 
 
 def bare_rate(

@@ -8,7 +8,6 @@ from service.local.data_dir import DataDir
 from service.local.ports import free_port, is_free
 from service.local.stack import Plan, cores, running
 
-
 FIRST_START = "the first start compiles for about half a minute"
 
 
