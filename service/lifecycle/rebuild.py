@@ -26,7 +26,9 @@ def rebuild(parts: Parts) -> int:
     recreated = 0
     for job_id in active:
         try:
-            if parts.ledger.read(job_id) is None:
+            known = parts.ledger.read(job_id)
+            # One that has ended and is marked: its finisher died before it took the marker away.
+            if known is None or known.status.is_terminal:
                 recreated += _recreate(parts, job_id)
         except ValidationError:
             # One job's broken records must not stop everybody's.

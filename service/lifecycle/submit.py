@@ -91,13 +91,16 @@ def _earlier(parts: Parts, job_id: str) -> AcceptedRequest | None:
 def _offer(
     parts: Parts, body: Any, *, owner: str, limits: Limits, job_id: str | None
 ) -> AcceptedRequest:
-    resolved, _ = check_request(parts.storage, body, max_count=limits.max_count)
+    resolved, _ = check_request(
+        parts.storage, body, max_count=limits.max_count, webhook_hosts=limits.webhook_hosts
+    )
     return AcceptedRequest(
         id=job_id or uuid.uuid4().hex,
         owner=owner,
         given=body,
         given_sha256=_digest(body),
         resolved=resolved,
+        webhook=body.get("webhook"),
         created_at=parts.clock(),
     )
 
@@ -148,8 +151,12 @@ def _withdraw_quietly(parts: Parts, offer: AcceptedRequest) -> None:
 
 def _enter(parts: Parts, job: AcceptedRequest) -> None:
     """Idempotent: a replay repeats it, and so completes a submit that was cut off."""
-    parts.storage.put(layout.active(job.id), b"")
+    if job.webhook is not None:
+        # First: a job that can run to its end before this is written would end without telling.
+        parts.storage.put(layout.webhook(job.id), b"")
+    # The marker goes last: it brings the job to life, and what lives must be listed.
     parts.storage.put(layout.log_entry(job.owner, job.created_at, job.id), b"")
+    parts.storage.put(layout.active(job.id), b"")
     enter_ledger(parts, job)
     log.info("job_accepted", job=job.id, owner=job.owner)
 
@@ -158,6 +165,8 @@ def enter_ledger(parts: Parts, job: AcceptedRequest, *, stored: tuple[int, ...] 
     """Make the ledger know an accepted job. When Redis is away the sweep does it later: storage has the job."""
     assert job.resolved is not None
     try:
+        if job.webhook is not None:
+            parts.ledger.webhooks.expect(job.id)
         parts.ledger.create(
             job.id, owner=job.owner, request=job.resolved, created_at=job.created_at, stored=stored
         )
