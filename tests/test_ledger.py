@@ -11,6 +11,7 @@ from service.adapters.ledger import Ledger
 from service.adapters.ledger_values import Verdict
 from service.contract.errors import LedgerUnavailable
 from service.contract.job import Status
+from service.contract.limits import Limits
 from tests.fixtures.ledger import CREATED_AT, Clock, record, resolved
 from tests.fixtures.redis import free_port
 
@@ -24,6 +25,11 @@ def job(ledger: Ledger) -> Iterator[str]:
 
 def create(ledger: Ledger, job_id: str, *, count: int = 4096, owner: str = "ann") -> Verdict:
     return ledger.create(job_id, owner=owner, request=resolved(count), created_at=CREATED_AT)
+
+
+def admit(ledger: Ledger, job_id: str, *, owner: str = "ann", jobs: int) -> Verdict:
+    limits = Limits(max_count=4096, max_active_jobs=jobs)
+    return ledger.admit(job_id, owner=owner, samples=4096, limits=limits).verdict
 
 
 def status_of(ledger: Ledger, job_id: str) -> Status:
@@ -49,34 +55,30 @@ class TestEntering:
 
     def test_an_owner_has_a_most_of_active_jobs(self, ledger: Ledger) -> None:
         """Reservations count like jobs, so that a burst cannot slip past the limit."""
-        assert ledger.admit("job-0001", owner="ann", max_active=2) == Verdict.OK
+        assert admit(ledger, "job-0001", owner="ann", jobs=2) == Verdict.OK
         create(ledger, "job-0001")
-        assert ledger.admit("job-0002", owner="ann", max_active=2) == Verdict.OK
-        assert ledger.admit("job-0003", owner="ann", max_active=2) == Verdict.BUSY
-        assert ledger.admit("job-0003", owner="bob", max_active=2) == Verdict.OK
+        assert admit(ledger, "job-0002", owner="ann", jobs=2) == Verdict.OK
+        assert admit(ledger, "job-0003", owner="ann", jobs=2) == Verdict.BUSY
+        assert admit(ledger, "job-0003", owner="bob", jobs=2) == Verdict.OK
 
     def test_a_reservation_is_held_once_and_expires(self, ledger: Ledger, clock: Clock) -> None:
         """A submit that died gives its place back within a minute."""
         for _ in range(2):
-            assert ledger.admit("job-0001", owner="ann", max_active=1) == Verdict.OK
-        assert ledger.admit("job-0002", owner="ann", max_active=1) == Verdict.BUSY
+            assert admit(ledger, "job-0001", owner="ann", jobs=1) == Verdict.OK
+        assert admit(ledger, "job-0002", owner="ann", jobs=1) == Verdict.BUSY
         clock.pass_s(61)
-        assert ledger.admit("job-0002", owner="ann", max_active=1) == Verdict.OK
+        assert admit(ledger, "job-0002", owner="ann", jobs=1) == Verdict.OK
 
     def test_a_withdrawn_reservation_frees_its_place(self, ledger: Ledger) -> None:
         """A refused submit does not count against its owner."""
-        ledger.admit("job-0001", owner="ann", max_active=1)
-        ledger.withdraw("job-0001", owner="ann")
-        assert ledger.admit("job-0002", owner="ann", max_active=1) == Verdict.OK
+        admit(ledger, "job-0001", jobs=1)
+        ledger.withdraw("job-0001", owner="ann", samples=4096)
+        assert admit(ledger, "job-0002", owner="ann", jobs=1) == Verdict.OK
 
     def test_fifty_admits_at_once_never_pass_the_limit(self, ledger: Ledger) -> None:
         """Counting and reserving is one step."""
         with ThreadPoolExecutor(16) as pool:
-            verdicts = list(
-                pool.map(
-                    lambda n: ledger.admit(f"job-{n:04d}", owner="ann", max_active=7), range(50)
-                )
-            )
+            verdicts = list(pool.map(lambda n: admit(ledger, f"job-{n:04d}", jobs=7), range(50)))
         assert verdicts.count(Verdict.OK) == 7
 
     def test_a_rebuilt_job_starts_with_what_is_stored(self, ledger: Ledger) -> None:

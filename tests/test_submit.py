@@ -16,10 +16,11 @@ from service.contract.errors import (
     TooManyJobs,
 )
 from service.contract.job import Status
+from service.contract.limits import Limits
 from service.contract.settings import Settings
 from service.lifecycle.parts import Parts
 from service.lifecycle.rebuild import rebuild
-from service.lifecycle.submit import ANONYMOUS, Limits, job_id_for, submit
+from service.lifecycle.submit import ANONYMOUS, job_id_for, submit
 from tests.fixtures.parts import LIMITS, ask, now_is, run_all
 from tests.fixtures.redis import free_port
 from workers.shard import Studio

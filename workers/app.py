@@ -15,10 +15,10 @@ from celery.worker import state
 from service.adapters.events import configure_logging
 from service.adapters.queue import celery_app
 from service.contract.errors import DecoderRefused
+from service.contract.limits import limits_of
 from service.contract.settings import WorkerSettings
 from service.lifecycle.decoders import list_cards
 from service.lifecycle.parts import check_parts, open_parts
-from service.lifecycle.submit import limits_of
 from workers.body import Bodies
 from workers.cores import Cores
 from workers.decoder import check_onnxruntime, profile_of

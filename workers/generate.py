@@ -9,12 +9,13 @@ import structlog
 
 from service.adapters.storage import create_or_keep
 from service.contract import layout
-from service.contract.errors import Fault, IdempotencyConflict, RequestInvalid, TooManyJobs
+from service.contract.errors import Fault, IdempotencyConflict, LimitReached, RequestInvalid
 from service.contract.job import Outcome, Progress, Status
+from service.contract.limits import Limits
 from service.contract.request import JOB_ID, MAX_BODY_BYTES, AcceptedRequest
 from service.contract.value import canonical_json, sha256_hex
 from service.lifecycle.parts import Parts
-from service.lifecycle.submit import ANONYMOUS, Limits, submit
+from service.lifecycle.submit import ANONYMOUS, submit
 
 log = structlog.get_logger(__name__)
 
@@ -36,7 +37,7 @@ def generate_job(
     try:
         kept = _strict(args, body)
         submit(parts, kept, owner=ANONYMOUS, limits=limits, job_id=task_id)
-    except (RequestInvalid, TooManyJobs) as error:
+    except (RequestInvalid, LimitReached) as error:
         _record_refusal(parts, task_id, kept, reason=error.detail)
     except IdempotencyConflict as error:
         # The id belongs to an accepted job, which must not be touched.

@@ -9,7 +9,7 @@ from celery.exceptions import Reject
 
 from service.adapters.queue import GENERATE_JOB, REPAIR_JOB, RUN_SHARD
 from service.contract.errors import Unavailable
-from service.lifecycle.submit import Limits
+from service.contract.limits import Limits
 from workers.generate import generate_job
 from workers.repair import repair_job
 from workers.shard import Studio, run_shard

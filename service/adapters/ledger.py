@@ -10,9 +10,11 @@ from typing import Any
 
 import redis
 
-from service.adapters.ledger_values import Begin, Claim, Entry, Verdict, entry_of
+from service.adapters.ledger_values import Admission, Begin, Claim, Entry, Verdict, entry_of
 from service.adapters.redis_client import answered
+from service.adapters.webhook_schedule import WebhookSchedule
 from service.contract.job import Status
+from service.contract.limits import Limits
 from service.contract.manifest import ShardRecord
 from service.contract.request import ResolvedRequest
 
@@ -21,6 +23,7 @@ _SCRIPTS = (
     *("begin", "extend", "release", "commit"),
     *("cancel", "reopen", "resolve", "forget"),
     *("heartbeat", "slots"),
+    *("webhook_due", "webhook_claim", "webhook_release"),
 )
 
 #: A reservation outlives any submit that still answers its client.
@@ -53,6 +56,7 @@ class Ledger:
         self._lease_ms, self._queue_lease_ms = int(lease_s * 1000), int(queue_lease_s * 1000)
         self._max_attempts, self._ttl_ms = max_attempts, int(ttl_s * 1000)
         self._scripts = {name: client.register_script(_source(name)) for name in _SCRIPTS}
+        self.webhooks = WebhookSchedule(self._run)
 
     def _run(self, script: str, job_id: str, *args: Any) -> Any:
         with answered():
@@ -60,13 +64,23 @@ class Ledger:
 
     # a job's way in
 
-    def admit(self, job_id: str, *, owner: str, max_active: int) -> Verdict:
-        """OK (a place is reserved), EXISTS (a replay), or BUSY (the owner has too many active jobs)."""
-        return Verdict(self._run("admit", job_id, owner, max_active, RESERVATION_MS))
+    def admit(self, job_id: str, *, owner: str, samples: int, limits: Limits) -> Admission:
+        """Hold a job of so many samples against all limits at once; take its share of each, or of none."""
+        most = (
+            limits.max_requests_per_minute,
+            limits.max_active_jobs,
+            limits.max_queued_samples,
+            limits.max_samples_per_day,
+        )
+        verdict, *refusal = self._run("admit", job_id, owner, samples, RESERVATION_MS, *most)
+        if not refusal:
+            return Admission(Verdict(verdict))
+        limit, left, wait_ms = refusal
+        return Admission(Verdict(verdict), limit, max(0, int(left)), -(-int(wait_ms) // 1000))
 
-    def withdraw(self, job_id: str, *, owner: str) -> None:
-        """Give a reserved place back."""
-        self._run("withdraw", job_id, owner)
+    def withdraw(self, job_id: str, *, owner: str, samples: int) -> None:
+        """Give back what `admit` took, unless another submit of the same job goes on."""
+        self._run("withdraw", job_id, owner, samples)
 
     def create(
         self,
@@ -81,7 +95,8 @@ class Ledger:
         created_ms = int(created_at.timestamp() * 1000)
         bitmap = _bitmap(stored)
         body = request.model_dump_json()
-        return Verdict(self._run("create", job_id, owner, request.shards, body, created_ms, bitmap))
+        how_much = (request.shards, request.count)
+        return Verdict(self._run("create", job_id, owner, *how_much, body, created_ms, bitmap))
 
     # dispatch
 

@@ -27,6 +27,18 @@ class Verdict(StrEnum):
     CONFLICT = "CONFLICT"
 
 
+class Admission(NamedTuple):
+    """OK (a place is reserved), EXISTS (a replay), or BUSY: `limit` refuses with `left` of it unused.
+
+    `wait_s` is when asking again may help; 0 when only the end of another job helps.
+    """
+
+    verdict: Verdict
+    limit: str = ""
+    left: int = 0
+    wait_s: int = 0
+
+
 class Claim(NamedTuple):
     """Shards to send now, of `total`; or, with an intent as `status`, a job to finish. None: unknown job."""
 

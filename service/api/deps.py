@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.contract.limits import Limits, limits_of
 from service.contract.settings import ApiSettings
 from service.lifecycle.parts import Parts
-from service.lifecycle.submit import ANONYMOUS, Limits, limits_of
+from service.lifecycle.submit import ANONYMOUS
 
 
 def _checkers() -> Executor:

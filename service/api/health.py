@@ -12,6 +12,8 @@ from service.api.deps import Office, TheOffice
 from service.api.problems import documented
 from service.api.refusals import NotReady
 from service.contract.errors import Unavailable
+from service.contract.limits import Limits
+from service.contract.settings import MOST
 
 log = structlog.get_logger(__name__)
 
@@ -19,6 +21,9 @@ router = APIRouter(tags=["health"])
 
 #: Shorter than an orchestrator waits for a probe.
 _CHECK_S = 3.0
+#: No owner's name begins like this.
+_REHEARSAL = "-readyz"
+_NO_LIMITS = Limits(max_count=MOST, max_active_jobs=MOST)
 
 
 # async, so that it answers even while every thread waits for Redis or storage.
@@ -67,5 +72,5 @@ def _passes(name: str, check: Callable[[], None]) -> bool:
 
 def _rehearse(ledger: Ledger) -> None:
     """A submit's first step, taken back. A Redis that lost its disk or its role answers reads and refuses this."""
-    ledger.admit("readyz", owner="readyz", max_active=1000)
-    ledger.withdraw("readyz", owner="readyz")
+    ledger.admit("readyz", owner=_REHEARSAL, samples=0, limits=_NO_LIMITS)
+    ledger.withdraw("readyz", owner=_REHEARSAL, samples=0)

@@ -13,12 +13,15 @@ from service.api.openapi import JOB_BODY
 from service.api.problems import documented
 from service.api.refusals import BodyTooLarge, BodyTooSlow
 from service.contract.errors import (
+    DayUsedUp,
     IdempotencyConflict,
     JobNotCancellable,
     JobUnfinished,
     NothingToRepair,
     RequestInvalid,
     TooManyJobs,
+    TooManyQueued,
+    TooManyRequests,
     Unavailable,
     UnknownJob,
 )
@@ -44,6 +47,7 @@ _ACCEPTED: _Answers = {
     202: {"description": "Accepted; never lost from now on", "headers": _PLACE | _WAIT | _REPLAY}
 }
 _REPAIRING: _Answers = {202: {"headers": _PLACE}}
+_LIMITS = (TooManyJobs, TooManyQueued, TooManyRequests, DayUsedUp)
 _BODY_REFUSALS = (BodyTooLarge, BodyTooSlow, RequestInvalid, Unavailable)
 
 
@@ -69,7 +73,7 @@ class JobListQuery(BaseModel):
     status_code=202,
     response_model=Job,
     openapi_extra=JOB_BODY,
-    responses=_ACCEPTED | documented(*_BODY_REFUSALS, IdempotencyConflict, TooManyJobs),
+    responses=_ACCEPTED | documented(*_BODY_REFUSALS, IdempotencyConflict, *_LIMITS),
 )
 async def submit_job(
     request: Request,
@@ -102,7 +106,13 @@ async def submit_job(
 async def quote_job(request: Request, office: TheOffice) -> Quote:
     """What a request would make, and what of it is stored already. Nothing is run."""
     body = await read_json(request, max_bytes=office.settings.max_body_bytes)
-    return await run_in_threadpool(quote, office.parts, body, max_count=office.settings.max_count)
+    return await run_in_threadpool(
+        quote,
+        office.parts,
+        body,
+        max_count=office.settings.max_count,
+        webhook_hosts=office.settings.webhook_hosts,
+    )
 
 
 @router.get("/jobs", response_model=JobList, responses=documented(RequestInvalid, Unavailable))

@@ -8,8 +8,9 @@ import structlog
 from fastapi import Response
 
 from service.api import refusals
+from service.api.allowance import rate_limit_headers
 from service.contract import errors
-from service.contract.errors import LatentmillError, RequestInvalid, Unavailable
+from service.contract.errors import LatentmillError, LimitReached, RequestInvalid, Unavailable
 from service.contract.value import Value
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ _PROBLEMS: list[tuple[type[LatentmillError], int, str, str]] = [
     (RequestInvalid, 422, "invalid-request", "The request has faults"),
     (errors.IdempotencyConflict, 422, "idempotency-conflict", "The key belongs to another request"),
     (errors.UnknownJob, 404, "unknown-job", "No such job"),
+    (errors.NoWebhook, 404, "no-webhook", "The job has no webhook"),
     (errors.UnknownDecoder, 404, "unknown-decoder", "No such decoder"),
     (errors.UnknownShard, 404, "unknown-shard", "No such shard"),
     (errors.JobUnfinished, 409, "job-unfinished", "The job has not ended that way"),
@@ -34,6 +36,9 @@ _PROBLEMS: list[tuple[type[LatentmillError], int, str, str]] = [
     (errors.ShardNotStored, 409, "shard-not-stored", "The shard is not stored yet"),
     (errors.ShardExpired, 410, "shard-expired", "The shard is gone"),
     (errors.TooManyJobs, 429, "too-many-jobs", "Too many active jobs"),
+    (errors.TooManyQueued, 429, "too-many-queued", "Too many images in unfinished jobs"),
+    (errors.TooManyRequests, 429, "too-many-requests", "Too many jobs asked for in a minute"),
+    (errors.DayUsedUp, 429, "day-used-up", "The images of this day are used up"),
     (refusals.NotReady, 503, "not-ready", "Not ready"),
     (Unavailable, 503, "unavailable", "A service behind this one does not answer"),
 ]
@@ -129,7 +134,10 @@ def _headers(error: LatentmillError) -> dict[str, str]:
     if isinstance(error, refusals.RangeUnsatisfiable):
         return {"Content-Range": f"bytes */{error.size_bytes}"}
     retry_after_s = getattr(error, "retry_after_s", None)
-    return {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
+    if isinstance(error, LimitReached) and error.allowance is not None:
+        headers |= rate_limit_headers(error.allowance, retry_after_s=error.retry_after_s)
+    return headers
 
 
 def _faults(error: LatentmillError) -> dict[str, Any]:

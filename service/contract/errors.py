@@ -55,6 +55,14 @@ class NothingToRepair(LatentmillError):
     """Only a completed job can be repaired."""
 
 
+class NoWebhook(LatentmillError):
+    """The job was asked for without a webhook."""
+
+
+class WebhookFailed(LatentmillError):
+    """The receiver did not take the webhook; it is tried again later."""
+
+
 class ShardNotStored(LatentmillError):
     """The shard is not stored yet; ask again when the job has moved on."""
 
@@ -63,10 +71,38 @@ class ShardExpired(LatentmillError):
     """The shard was stored and is gone; POST the job's repair link to make the same bytes again."""
 
 
-class TooManyJobs(LatentmillError):
-    """Too many jobs are active; wait for one to finish."""
+@dataclass(frozen=True)
+class Allowance:
+    """A limit as a refusal tells it: `left` of `quota` units; `window_s` for one that fills up again by itself."""
+
+    name: str
+    quota: int
+    unit: str
+    left: int
+    window_s: int | None = None
+
+
+class LimitReached(LatentmillError):
+    """A limit is reached; nothing was accepted."""
 
     retry_after_s = 5
+    allowance: Allowance | None = None
+
+
+class TooManyJobs(LimitReached):
+    """Too many jobs are active; wait for one to finish."""
+
+
+class TooManyQueued(LimitReached):
+    """Too many images are being waited for; wait for a job to finish, or ask for fewer."""
+
+
+class TooManyRequests(LimitReached):
+    """Jobs are asked for too fast; ask for fewer and larger ones."""
+
+
+class DayUsedUp(LimitReached):
+    """The images of this day (UTC) are used up; ask for fewer, or tomorrow."""
 
 
 class Unavailable(LatentmillError):

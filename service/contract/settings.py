@@ -1,6 +1,7 @@
 """The only reader of the environment: one frozen class per role, every field `LATENTMILL_<NAME>`."""
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
@@ -10,6 +11,12 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.contract.errors import SettingsInvalid
 from service.contract.request import MAX_BODY_BYTES
+from service.contract.webhook_signature import read_secrets
+from service.contract.webhook_url import read_hosts
+
+#: No limit is above this: integers of HTTP's structured fields (RFC 9651) have 15 digits, and Redis
+#: scripts count in doubles.
+MOST = 10**15 - 1
 
 
 class Settings(BaseSettings):
@@ -62,10 +69,25 @@ class Settings(BaseSettings):
         gt=0,
         description="Seconds a finished job stays in Redis; afterwards storage answers for it.",
     )
+    retention_days: float | None = Field(
+        None,
+        gt=0,
+        description="Days after which a shard goes that no job has used since; unset: shards stay for ever.",
+    )
     log_format: Literal["text", "json"] = Field("text", description="`json` for machines.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level logged."
     )
+
+    @field_validator("retention_days", mode="before")
+    @classmethod
+    def _unset(cls, days: object) -> object:
+        # A compose file passes what is not set as an empty string.
+        return None if days == "" else days
+
+    @property
+    def retention(self) -> timedelta | None:
+        return None if self.retention_days is None else timedelta(days=self.retention_days)
 
     @field_validator("storage_url")
     @classmethod
@@ -80,12 +102,73 @@ class Settings(BaseSettings):
         )
 
 
-class AcceptingSettings(Settings):
+class WebhookSettings(Settings):
+    """Webhooks, for whoever accepts a job and for whoever tells that it has ended."""
+
+    webhook_secret: SecretStr | None = Field(
+        None,
+        description="Signs webhooks: `whsec_` and 24 to 64 random bytes in base64; two, separated by a comma, while "
+        "one replaces the other. Unset: webhooks are off.",
+    )
+    webhook_allow: str = Field(
+        "",
+        description="Hosts, as `host` or `host:port` separated by commas, whose webhooks may use http, any port and "
+        "private addresses.",
+    )
+
+    @field_validator("webhook_secret")
+    @classmethod
+    def _known_secret(cls, secret: SecretStr | None) -> SecretStr | None:
+        # A compose file passes what is not set as an empty string.
+        if secret is None or not secret.get_secret_value():
+            return None
+        read_secrets(secret.get_secret_value())
+        return secret
+
+    @field_validator("webhook_allow")
+    @classmethod
+    def _known_hosts(cls, hosts: str) -> str:
+        read_hosts(hosts)
+        return hosts
+
+    @property
+    def webhook_keys(self) -> tuple[bytes, ...]:
+        """What webhooks are signed with; empty when they are off."""
+        secret = self.webhook_secret
+        return () if secret is None else read_secrets(secret.get_secret_value())
+
+    @property
+    def webhook_hosts(self) -> frozenset[str] | None:
+        """Hosts that the operator trusts; None when webhooks are off."""
+        return None if self.webhook_secret is None else read_hosts(self.webhook_allow)
+
+
+class AcceptingSettings(WebhookSettings):
     """What bounds a job, wherever it is accepted: over HTTP or from a task."""
 
-    max_count: int = Field(100_000_000, ge=1, description="Most samples one job may ask for.")
+    max_count: int = Field(
+        100_000_000, ge=1, le=MOST, description="Most samples one job may ask for."
+    )
     max_active_jobs: int = Field(
-        10_000, ge=1, description="Most jobs one owner may have unfinished."
+        10_000, ge=1, le=MOST, description="Most jobs one owner may have unfinished."
+    )
+    max_requests_per_minute: int = Field(
+        60_000,
+        ge=0,
+        le=MOST,
+        description="Most jobs one owner may ask for in a minute; 0 is no limit.",
+    )
+    max_queued_samples: int = Field(
+        10_000_000_000,
+        ge=0,
+        le=MOST,
+        description="Most samples in all unfinished jobs of one owner together; 0 is no limit.",
+    )
+    max_samples_per_day: int = Field(
+        0,
+        ge=0,
+        le=MOST,
+        description="Most samples one owner may ask for in a day of UTC; 0 is no limit.",
     )
 
 
@@ -151,7 +234,7 @@ class WorkerSettings(AcceptingSettings):
     )
 
 
-class SweepSettings(Settings):
+class SweepSettings(WebhookSettings):
     """The sweep."""
 
     sweep_interval_s: float = Field(
@@ -159,6 +242,11 @@ class SweepSettings(Settings):
     )
     rebuild_interval_s: float = Field(
         30.0, gt=0, description="Seconds between comparisons of storage and Redis."
+    )
+    webhook_retry_s: float = Field(
+        10.0,
+        gt=0,
+        description="Seconds, more or less, before a webhook is sent again; three times longer after each attempt.",
     )
 
 

@@ -6,7 +6,6 @@ A refused submit has written nothing; an interrupted one is resumed by its repla
 
 import hashlib
 import uuid
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import structlog
@@ -17,35 +16,23 @@ from service.contract import layout
 from service.contract.errors import (
     IdempotencyConflict,
     LedgerUnavailable,
-    TooManyJobs,
     Unavailable,
     UnknownJob,
 )
 from service.contract.job import Job
+from service.contract.limits import Limits
 from service.contract.request import AcceptedRequest
-from service.contract.settings import AcceptingSettings
 from service.contract.value import canonical_json, sha256_hex
 from service.lifecycle.check import check_request
 from service.lifecycle.describe import describe, described_from_storage, read_request
 from service.lifecycle.dispatch import dispatch
+from service.lifecycle.limits import refusal_of
 from service.lifecycle.parts import Parts
 
 log = structlog.get_logger(__name__)
 
 #: Who asks when the API runs without keys.
 ANONYMOUS = "anonymous"
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What one owner may ask for: samples in one job, and unfinished jobs."""
-
-    max_count: int
-    max_active_jobs: int
-
-
-def limits_of(settings: AcceptingSettings) -> Limits:
-    return Limits(settings.max_count, settings.max_active_jobs)
 
 
 class Submitted(NamedTuple):
@@ -63,7 +50,7 @@ def submit(
 ) -> Submitted:
     """Accept a job, or answer for the one that an earlier submit with this `job_id` made.
 
-    Raises RequestInvalid, TooManyJobs, IdempotencyConflict, StorageUnavailable, LedgerUnavailable; each of them
+    Raises RequestInvalid, LimitReached, IdempotencyConflict, StorageUnavailable, LedgerUnavailable; each of them
     leaves no job behind.
     """
     earlier = None if job_id is None else _earlier(parts, job_id)
@@ -72,8 +59,7 @@ def submit(
         _refuse_other(earlier, owner=owner, given_sha256=_digest(body))
         return _replayed(parts, earlier)
     offer = _offer(parts, body, owner=owner, limits=limits, job_id=job_id)
-    if parts.ledger.admit(offer.id, owner=owner, max_active=limits.max_active_jobs) == Verdict.BUSY:
-        raise TooManyJobs(f"{limits.max_active_jobs} jobs are active; wait for one to finish")
+    _reserve(parts, offer, limits)
     standing = _decide(parts, offer)
     if standing is not offer:
         return _replayed(parts, standing)
@@ -88,11 +74,20 @@ def _earlier(parts: Parts, job_id: str) -> AcceptedRequest | None:
         return None
 
 
+def _reserve(parts: Parts, offer: AcceptedRequest, limits: Limits) -> None:
+    assert offer.resolved is not None
+    admission = parts.ledger.admit(
+        offer.id, owner=offer.owner, samples=offer.resolved.count, limits=limits
+    )
+    if admission.verdict == Verdict.BUSY:
+        raise refusal_of(admission, limits)
+
+
 def _offer(
     parts: Parts, body: Any, *, owner: str, limits: Limits, job_id: str | None
 ) -> AcceptedRequest:
     resolved, _ = check_request(
-        parts.storage, body, max_count=limits.max_count, webhook_hosts=limits.webhook_hosts
+        parts.storage, body, max_count=limits.largest_count, webhook_hosts=limits.webhook_hosts
     )
     return AcceptedRequest(
         id=job_id or uuid.uuid4().hex,
@@ -143,8 +138,9 @@ def _decide(parts: Parts, offer: AcceptedRequest) -> AcceptedRequest:
 
 
 def _withdraw_quietly(parts: Parts, offer: AcceptedRequest) -> None:
+    samples = 0 if offer.resolved is None else offer.resolved.count
     try:
-        parts.ledger.withdraw(offer.id, owner=offer.owner)
+        parts.ledger.withdraw(offer.id, owner=offer.owner, samples=samples)
     except LedgerUnavailable:
         log.info("reservation_left_to_expire", job=offer.id)
 

@@ -9,8 +9,9 @@ from service.contract.errors import (
     AnswerUnexpected,
     Fault,
     LatentmillError,
+    LimitReached,
     RequestInvalid,
-    TooManyJobs,
+    TooManyRequests,
     Unavailable,
 )
 
@@ -19,7 +20,7 @@ _URN = "urn:latentmill:"
 #: For answers without a problem of ours: those of proxies, and of frameworks before our code.
 _BY_STATUS: dict[int, type[LatentmillError]] = {
     422: RequestInvalid,
-    429: TooManyJobs,
+    429: TooManyRequests,
     502: Unavailable,
     503: Unavailable,
     504: Unavailable,
@@ -32,7 +33,7 @@ def error_of(response: httpx.Response) -> LatentmillError:
     The response has been read.
     """
     error = _error_of(_problem(response), response)
-    if isinstance(error, (TooManyJobs, Unavailable)):
+    if isinstance(error, (LimitReached, Unavailable)):
         error.retry_after_s = _retry_after_s(response)
     return error
 

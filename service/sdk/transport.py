@@ -12,9 +12,9 @@ from latentmill.problems import error_of
 
 from service.contract.errors import (
     LatentmillError,
+    LimitReached,
     ServerUnreachable,
     SettingsInvalid,
-    TooManyJobs,
     Unavailable,
 )
 
@@ -70,7 +70,7 @@ class Transport:
         while True:
             try:
                 return attempt()
-            except (Unavailable, TooManyJobs) as error:
+            except (Unavailable, LimitReached) as error:
                 wait_s = max(error.retry_after_s, pause_s * random.uniform(0.5, 1.0))
                 # Counted from the first refusal: a long download that breaks off has not waited.
                 deadline = min(deadline, time.monotonic() + self._patience_s)

@@ -34,14 +34,29 @@ local function note_soonest(name)
     redis.call('ZREM', 'lm:ready', name)
   end
 end
+-- Samples of the owner that are reserved or in unfinished jobs. A job counts while it is in `lm:due`, so the two agree.
+local function add_queued(name, samples)
+  if redis.call('INCRBY', 'lm:queued:' .. name, samples) <= 0 then redis.call('DEL', 'lm:queued:' .. name) end
+end
 local function due_at(time, flag)
-  if flag then redis.call('ZADD', 'lm:due:' .. owner, flag, time, id)
-  else redis.call('ZADD', 'lm:due:' .. owner, time, id) end
+  local added = flag and redis.call('ZADD', 'lm:due:' .. owner, flag, time, id)
+    or not flag and redis.call('ZADD', 'lm:due:' .. owner, time, id)
+  if added == 1 then add_queued(owner, redis.call('HGET', JOB, 'samples') or 0) end
   note_soonest(owner)
 end
 local function never_due()
-  redis.call('ZREM', 'lm:due:' .. owner, id)
+  if redis.call('ZREM', 'lm:due:' .. owner, id) == 1 then
+    add_queued(owner, -(redis.call('HGET', JOB, 'samples') or 0))
+  end
   note_soonest(owner)
+end
+-- A reservation is a job's id and its samples: two bodies under one id must not pass for one.
+-- Submits of the same body share it, so that fifty at once are charged like the one job that they make.
+local function let_go(name, place)
+  redis.call('HDEL', 'lm:sharers:' .. name, place)
+  if redis.call('ZREM', 'lm:reserved:' .. name, place) == 0 then return false end
+  add_queued(name, -string.match(place, '%d+$'))
+  return true
 end
 local function fail(reason)
   redis.call('HSET', JOB, 'status', 'failing', 'error', reason)
