@@ -12,6 +12,7 @@ from service.contract.settings import SweepSettings
 from service.lifecycle.dispatch import dispatch
 from service.lifecycle.parts import Parts, check_parts, open_parts
 from service.lifecycle.rebuild import rebuild
+from workers.webhook import post_office
 
 log = structlog.get_logger(__name__)
 
@@ -50,13 +51,18 @@ def main(settings: SweepSettings) -> int:
     check_parts(settings, parts)
     sweep = Sweep(parts, rebuild_interval_s=settings.rebuild_interval_s)
     log.info("sweep_ready")
-    while not stopped.is_set():
-        try:
-            sweep.turn()
-        except Unavailable as error:
-            log.warning("sweep_waits", reason=str(error))
-        except Exception:
-            # Whatever it was, tomorrow's jobs still need a sweep.
-            log.exception("sweep_turn_failed")
-        stopped.wait(settings.sweep_interval_s)
+    with post_office(settings, parts):
+        while not stopped.is_set():
+            _turn(sweep)
+            stopped.wait(settings.sweep_interval_s)
     return 0
+
+
+def _turn(sweep: Sweep) -> None:
+    try:
+        sweep.turn()
+    except Unavailable as error:
+        log.warning("sweep_waits", reason=str(error))
+    except Exception:
+        # Whatever it was, tomorrow's jobs still need a sweep.
+        log.exception("sweep_turn_failed")

@@ -9,7 +9,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.adapters.events import configure_logging
-from service.api import decoders, downloads, health, jobs, metrics
+from service.api import decoders, downloads, health, jobs, metrics, webhooks
 from service.api.answers import answer_problems
 from service.api.deps import Office
 from service.api.manners import Manners
@@ -35,7 +35,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     app.state.office = Office(open_parts(settings), settings)
     answer_problems(app)
     app.add_middleware(Manners)
-    for room in (jobs, downloads, decoders, health, metrics):
+    for room in (jobs, downloads, webhooks, decoders, health, metrics):
         app.include_router(room.router)
     describe_for_machines(app)
     return app

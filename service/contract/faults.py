@@ -10,6 +10,7 @@ from service.contract.errors import Fault, RequestInvalid
 from service.contract.recipe import MAX_SEED
 from service.contract.request import JobRequest
 from service.contract.shard import BLOCK, DEFAULT_SHARD_BYTES
+from service.contract.webhook_url import read_url
 
 
 def parse_request(body: Any) -> JobRequest:
@@ -85,6 +86,18 @@ def label_faults(label: str | None, card: DecoderCard) -> list[Fault]:
 def _some(labels: tuple[str, ...]) -> str:
     shown = ", ".join(labels[:20])
     return shown if len(labels) <= 20 else f"{shown}, … ({len(labels)} in all)"
+
+
+def webhook_faults(url: str, hosts: frozenset[str] | None) -> list[Fault]:
+    """What is wrong with a webhook's URL where these hosts are trusted; None: where webhooks are off."""
+    if hosts is None:
+        off = "webhooks are off; whoever runs this server sets LATENTMILL_WEBHOOK_SECRET"
+        return [Fault("/webhook", off)]
+    try:
+        read_url(url, trusted=hosts)
+    except ValueError as error:
+        return [Fault("/webhook", str(error))]
+    return []
 
 
 def shard_size_faults(request: JobRequest, card: DecoderCard) -> list[Fault]:

@@ -7,6 +7,12 @@ from service.contract.shard import Shard
 
 ACTIVE = "active/"
 DECODERS = "decoders/"
+JOBS = "jobs/"
+QUARANTINE = "quarantine/"
+REPAIRS = "repairs/"
+SHARDS = "shards/"
+USES = "uses/"
+WEBHOOKS = "webhooks/"
 
 #: 13 digits hold milliseconds until the year 2286; subtracting from it lists the newest first.
 _LAST_MILLISECOND = 10**13 - 1
@@ -26,11 +32,22 @@ def decoder_current(name: str) -> str:
 
 
 def recipe_prefix(recipe_digest: str) -> str:
-    return f"shards/{recipe_digest}/"
+    return f"{SHARDS}{recipe_digest}/"
 
 
 def shard(recipe_digest: str, shard: Shard, format: Format) -> str:
     return f"{recipe_prefix(recipe_digest)}{shard.start:012d}-{shard.stop:012d}.{format}"
+
+
+def recipe_of_shard(key: str) -> str:
+    """The digest of the recipe whose shard a key names."""
+    return key.removeprefix(SHARDS).partition("/")[0]
+
+
+def stop_of_shard(key: str) -> int | None:
+    """The sample behind the last of the shard that a key names; None for a key that names none."""
+    stop = key.rpartition("/")[2].partition("-")[2].partition(".")[0]
+    return int(stop) if stop.isdecimal() else None
 
 
 def start_of_shard(key: str) -> int | None:
@@ -45,7 +62,24 @@ def shard_of(recipe: Recipe, piece: Shard) -> str:
 
 def quarantined(key: str, sha256: str) -> str:
     """Where a broken shard is put aside, named by the bytes it really had."""
-    return f"quarantine/{sha256}/{key}"
+    return f"{QUARANTINE}{sha256}/{key}"
+
+
+def use(recipe_digest: str, count: int) -> str:
+    """The mark of the newest job of so many samples that used old shards of a recipe; it holds the job's id."""
+    return f"{uses_prefix(recipe_digest)}{count:012d}"
+
+
+def uses_prefix(recipe_digest: str) -> str:
+    return f"{USES}{recipe_digest}/"
+
+
+def count_of_use(key: str) -> int:
+    return int(key.rpartition("/")[2])
+
+
+def job_of_record(key: str) -> str:
+    return key.removeprefix(JOBS).partition("/")[0]
 
 
 def job_request(job_id: str) -> str:
@@ -62,6 +96,20 @@ def job_outcome(job_id: str) -> str:
 
 def job_repair(job_id: str) -> str:
     return f"jobs/{job_id}/repair.json"
+
+
+def job_webhook(job_id: str) -> str:
+    return f"jobs/{job_id}/webhook.json"
+
+
+def webhook(job_id: str) -> str:
+    """The marker of a webhook that is owed: it goes when it was delivered or given up."""
+    return f"{WEBHOOKS}{job_id}"
+
+
+def repair(job_id: str) -> str:
+    """The marker of a repair that is owed: it goes when the repair has ended. It holds when it was asked for."""
+    return f"{REPAIRS}{job_id}"
 
 
 def active(job_id: str) -> str:

@@ -13,6 +13,7 @@ from service.contract.shard import (
     shard_count,
 )
 from service.contract.value import SHA256, Moment, Value
+from service.contract.webhook_url import MAX_URL_CHARS
 
 #: A server draws seeds below this, so that a JavaScript client reads them without loss.
 DRAWN_SEED_LIMIT = 2**53
@@ -38,7 +39,8 @@ def _seed_in_range(seed: int | str) -> int:
 
 #: An integer, or its decimal string for clients whose numbers end at 2**53.
 Seed = Annotated[
-    Annotated[int, Field(ge=0)] | Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")],
+    Annotated[int, Field(ge=0, le=MAX_SEED)]
+    | Annotated[str, Field(pattern=r"^(0|[1-9][0-9]{0,18})$")],
     AfterValidator(_seed_in_range),
 ]
 
@@ -54,9 +56,15 @@ class JobRequest(Value):
     count: int = Field(ge=1, examples=[1000])
     seed: Seed | None = Field(default=None, examples=[42])
     format: Format = Field(default=Format.ZIP, strict=False)
-    temperature: Annotated[float, AfterValidator(_thousandths)] = Field(default=1.0, ge=0.001, le=2)
+    temperature: Annotated[float, AfterValidator(_thousandths)] = Field(
+        default=1.0, ge=0.001, le=2, json_schema_extra={"multipleOf": 0.001}
+    )
     compression: Compression = Field(default=Compression.FAST, strict=False)
     shard_size: int | None = Field(default=None, ge=BLOCK, le=MAX_SHARD_SIZE, multiple_of=BLOCK)
+    #: No part of the recipe. Its shape depends on the server's settings, so `check_request` looks at it.
+    webhook: str | None = Field(
+        default=None, max_length=MAX_URL_CHARS, examples=["https://hooks.example.org/latentmill"]
+    )
 
     @field_validator("label")
     @classmethod
@@ -102,6 +110,7 @@ class AcceptedRequest(Value):
     given: Any
     given_sha256: str = Field(pattern=SHA256)
     resolved: ResolvedRequest | None
+    webhook: str | None = None
     created_at: Moment = Field(strict=False)
 
 

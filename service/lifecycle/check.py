@@ -6,15 +6,23 @@ from typing import Any
 from service.adapters.storage import Storage
 from service.contract.card import DecoderCard
 from service.contract.errors import DecoderRefused, Fault, RequestInvalid, UnknownDecoder
-from service.contract.faults import label_faults, parse_request, shard_size_faults
+from service.contract.faults import (
+    label_faults,
+    parse_request,
+    shard_size_faults,
+    webhook_faults,
+)
 from service.contract.request import DRAWN_SEED_LIMIT, JobRequest, ResolvedRequest, resolve
 from service.lifecycle.decoders import find_card
 
 
 def check_request(
-    storage: Storage, body: Any, *, max_count: int
+    storage: Storage, body: Any, *, max_count: int, webhook_hosts: frozenset[str] | None = None
 ) -> tuple[ResolvedRequest, DecoderCard]:
-    """The request with every default filled in. Raises RequestInvalid with every fault; writes nothing."""
+    """The request with every default filled in. Raises RequestInvalid with every fault; writes nothing.
+
+    `webhook_hosts` are trusted with webhooks; None where webhooks are off.
+    """
     faults: list[Fault] = []
     request = None
     try:
@@ -25,6 +33,8 @@ def check_request(
     if card is not None:
         faults += _faults_with_card(body, request, card, told={fault.pointer for fault in faults})
     faults += _count_faults(body, max_count)
+    if request is not None and request.webhook is not None:
+        faults += webhook_faults(request.webhook, webhook_hosts)
     if faults or request is None or card is None:
         raise RequestInvalid(faults)
     return resolve(request, card, drawn_seed=secrets.randbelow(DRAWN_SEED_LIMIT)), card

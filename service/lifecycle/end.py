@@ -41,9 +41,11 @@ def forget(parts: Parts, job_id: str, *, owner: str) -> None:
     job = describe(parts, job_id, owner=owner)
     if not job.status.is_terminal:
         raise JobUnfinished(f"the job is {job.status}; cancel it first")
+    parts.storage.delete(layout.webhook(job_id))
     # The listing first, the request last: a job half forgotten is still found and can be forgotten again.
     parts.storage.delete(layout.log_entry(owner, job.created_at, job_id))
     parts.storage.delete(layout.active(job_id))
-    for key in (layout.job_repair, layout.job_manifest, layout.job_outcome, layout.job_request):
+    for key in (layout.job_webhook, layout.job_repair, layout.job_manifest, layout.job_outcome):
         parts.storage.delete(key(job_id))
+    parts.storage.delete(layout.job_request(job_id))
     parts.ledger.forget(job_id)

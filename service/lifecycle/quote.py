@@ -21,9 +21,13 @@ class Quote(Value):
     seconds: float | None
 
 
-def quote(parts: Parts, body: Any, *, max_count: int) -> Quote:
+def quote(
+    parts: Parts, body: Any, *, max_count: int, webhook_hosts: frozenset[str] | None = None
+) -> Quote:
     """Raises RequestInvalid like a submit would."""
-    request, _ = check_request(parts.storage, body, max_count=max_count)
+    request, _ = check_request(
+        parts.storage, body, max_count=max_count, webhook_hosts=webhook_hosts
+    )
     # A drawn seed has never been used, so nothing of it can be stored.
     stored = len(list(stored_shards(parts.storage, request))) if body.get("seed") is not None else 0
     work = parts.ledger.work(f"{request.digest}:{request.format}:{request.compression}")

@@ -1,4 +1,6 @@
 -- ARGV 3: terminal status that storage decided, 4: error, 5: finished ms, 6: ms to keep the job. Redis only follows.
+-- A webhook that waits for this end is due, also where the ledger forgot the job itself.
+redis.call('ZADD', 'lm:webhooks', 'XX', now, id)
 if not status then return 'GONE' end
 if is_terminal() and status ~= ARGV[3] then return 'CONFLICT' end
 redis.call('HSET', JOB, 'status', ARGV[3], 'finished_ms', ARGV[5])
