@@ -92,13 +92,23 @@ def test_faults_are_one_line_and_exit_code_two(tmp_path: Path, words: list[str],
     assert list(tmp_path.iterdir()) == []
 
 
+#: Long enough to be stopped in the middle.
+TRAINING = ("train", "--data", "digits", "--epochs", "10", *SMALL, "--out")
+
+
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = tmp_path_factory.mktemp("whole")
+    assert latentmill(folder, *TRAINING, "whole.pt")[0] == 0
+    return (folder / "whole.pt").read_bytes()
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_training_goes_on_to_the_same_checkpoint(
-    tmp_path: Path, how: signal.Signals
+    tmp_path: Path, how: signal.Signals, never_stopped: bytes
 ) -> None:
     """Stopped in the middle, the same command ends with the very file of a run never stopped."""
-    words = ("train", "--data", "digits", "--epochs", "25", *SMALL, "--out")
-    process = start(tmp_path, *words, "stopped.pt", PYTHONUNBUFFERED="1")
+    process = start(tmp_path, *TRAINING, "stopped.pt", PYTHONUNBUFFERED="1")
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch 3/"):
@@ -109,13 +119,12 @@ def test_interrupted_training_goes_on_to_the_same_checkpoint(
     assert "Traceback" not in said
     assert ("the same command goes on" in said) == (how == signal.SIGINT)
     assert not (tmp_path / "stopped.pt").exists()
-    code, said = latentmill(tmp_path, *words, "stopped.pt")
+    code, said = latentmill(tmp_path, *TRAINING, "stopped.pt")
     assert (code, "going on after epoch" in said) == (0, True), said
-    assert latentmill(tmp_path, *words, "whole.pt")[0] == 0
-    assert (tmp_path / "stopped.pt").read_bytes() == (tmp_path / "whole.pt").read_bytes()
+    assert (tmp_path / "stopped.pt").read_bytes() == never_stopped
     # A run killed inside a write may leave its draft, which nothing ever reads.
     left = {path.name for path in tmp_path.iterdir() if not path.name.startswith(".")}
-    assert left == {"stopped.pt", "whole.pt"}
+    assert left == {"stopped.pt"}
 
 
 def test_restart_begins_anew(tmp_path: Path) -> None:
