@@ -10,7 +10,7 @@ DECODER ?= deploy/decoders/mnist
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-lowest lint format bench bench-peers train presets lock clean
+.PHONY: help demo up test test-lowest lint format bench bench-peers chaos fuzz train presets lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,6 +38,13 @@ bench: $(VENV)/.dev ## measure every stage and the whole, as ratios to the bare 
 
 bench-peers: $(PEERS)/.installed ## measure what else makes such archives: torch, ONNX Runtime, Ray Data, BentoML
 	$(PEERS)/bin/python -m tests.bench.peers --decoder $(DECODER)
+
+fuzz: $(VENV)/.fuzz ## Schemathesis on every route, then damaged bytes for every reader (EXAMPLES=2000 SECONDS=600 in full)
+	$(BIN)/python -m tests.fuzz.api --examples $(or $(EXAMPLES),200)
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
+
+chaos: $(VENV)/.dev ## hurt a whole fleet at random and look that nothing is lost (SECONDS=600 SEED=1)
+	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
 
 train: $(VENV)/.dev ## train, export and judge the committed MNIST decoder again (three quarters of an hour on 2 cores)
 	$(BIN)/latentmill train --data $(DATA) --out checkpoints/mnist.pt
@@ -73,6 +80,10 @@ $(VENV)/.dev: pyproject.toml deploy/locks/dev.txt
 	$(PIP) -c deploy/locks/dev.txt -e '.[cpu,export,local,dev]'
 	$(BIN)/latentmill compile
 	@touch $@ $(VENV)/.cpu
+
+$(VENV)/.fuzz: $(VENV)/.dev
+	$(PIP) -c deploy/locks/dev.txt -e '.[fuzz]'
+	@touch $@
 
 $(PEERS)/.installed: deploy/locks/peers.txt
 	test -x $(PEERS)/bin/python || $(PYTHON) -m venv $(PEERS)

@@ -1,19 +1,22 @@
 """A worker's hold on one shard, renewed by the clock and not by the batch."""
 
+import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 from service.adapters.ledger import Ledger
 from service.adapters.ledger_values import Verdict
-from service.contract.errors import LeaseLost
+from service.contract.errors import LeaseLost, LedgerUnavailable
 
 
 class Lease:
     """Renews while the shard is worked on; each renewal also tells whether the job still wants it."""
 
     def __init__(self, ledger: Ledger, job_id: str, shard: int, *, heartbeat_s: float) -> None:
-        self._ledger, self._job_id, self._shard = ledger, job_id, shard
+        self._ledger, self.job_id, self.shard = ledger, job_id, shard
         self._heartbeat_s = heartbeat_s
         self.token = uuid.uuid4().hex
         self.renewed_at = time.monotonic()
@@ -25,10 +28,29 @@ class Lease:
 
     def renew(self) -> None:
         """Renew now. Raises LeaseLost."""
-        verdict = self._ledger.extend(self._job_id, self._shard, self.token)
+        verdict = self._ledger.extend(self.job_id, self.shard, self.token)
         if verdict != Verdict.OK:
             raise LeaseLost(f"the job answered {verdict}")
         self.renewed_at = time.monotonic()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Renewed while the block waits for storage, which may take longer than the lease.
+
+        `renewed_at` stands still meanwhile: a read or write that never ends is still seen by the heart.
+        """
+        ended = threading.Event()
+        threading.Thread(target=self._hold, args=(ended,), daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+
+    def _hold(self, ended: threading.Event) -> None:
+        while not ended.wait(self._heartbeat_s):
+            # What the job answers is heard at the commit; Redis that is away is asked again.
+            with suppress(LedgerUnavailable):
+                self._ledger.extend(self.job_id, self.shard, self.token)
 
 
 class Watch:

@@ -84,15 +84,18 @@ def _stored(
     """The record of the shard once storage holds it, and whether it did before."""
     shard = shard_at(index, count=request.count, shard_size=request.shard_size)
     key = layout.shard_of(request.recipe, shard)
-    record = adopt(studio.parts.storage, key)
+    with lease.held():
+        record = adopt(studio.parts.storage, key)
     if record is not None:
         return record, True
     started = time.monotonic()
+    log.debug("shard_making", job=lease.job_id, shard=index, key=key)
     with studio.bodies.one() as body:
         made = _made(studio, request, shard, body, lease)
         # Before the write, so that a worker that was paused past its lease does not write for nothing.
         lease.renew()
-        record = _write(studio.parts, key, made)
+        with lease.held():
+            record = _write(studio.parts, key, made)
     _note_work(studio.parts, request, record, busy_s=time.monotonic() - started)
     return record, False
 
