@@ -49,7 +49,9 @@ CONTRACT, ADAPTERS, LIFECYCLE = "service.contract", "service.adapters", "service
 AREAS = {
     "service": Area(),
     CONTRACT: Area(libraries={"pydantic", "pydantic_settings"}),
-    ADAPTERS: Area({CONTRACT}, {"boto3", "botocore", "redis", "celery", "kombu", "structlog"}),
+    ADAPTERS: Area(
+        {CONTRACT}, {"boto3", "botocore", "urllib3", "redis", "celery", "kombu", "structlog"}
+    ),
     LIFECYCLE: Area({CONTRACT, ADAPTERS}, {"pydantic", "structlog"}),
     "service.api": Area(
         {CONTRACT, ADAPTERS, LIFECYCLE},

@@ -1,15 +1,16 @@
 """A worker's hold on one shard, renewed by the clock and not by the batch."""
 
-import threading
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from types import TracebackType
+
+import structlog
 
 from service.adapters.ledger import Ledger
 from service.adapters.ledger_values import Verdict
 from service.contract.errors import LeaseLost, LedgerUnavailable
+
+log = structlog.get_logger(__name__)
 
 
 class Lease:
@@ -19,53 +20,52 @@ class Lease:
         self._ledger, self.job_id, self.shard = ledger, job_id, shard
         self._heartbeat_s = heartbeat_s
         self.token = uuid.uuid4().hex
-        self.renewed_at = time.monotonic()
+        #: When the holder last came by: while it does, the shard moves.
+        self.seen_at = time.monotonic()
 
     def keep(self) -> None:
         """Renew when it is time. Raises LeaseLost when the job was cancelled or another worker has the shard."""
-        if time.monotonic() - self.renewed_at >= self._heartbeat_s:
+        if time.monotonic() - self.seen_at >= self._heartbeat_s:
             self.renew()
 
     def renew(self) -> None:
-        """Renew now. Raises LeaseLost."""
-        verdict = self._ledger.extend(self.job_id, self.shard, self.token)
+        """Renew now, if Redis answers. Raises LeaseLost."""
+        try:
+            verdict = self._ledger.extend(self.job_id, self.shard, self.token)
+        except LedgerUnavailable as error:
+            # A lease saves work and decides nothing: what is half made is worth storing while Redis is away.
+            log.info("lease_not_renewed", job=self.job_id, shard=self.shard, reason=error.detail)
+            verdict = Verdict.OK
+        self.seen_at = time.monotonic()
         if verdict != Verdict.OK:
             raise LeaseLost(f"the job answered {verdict}")
-        self.renewed_at = time.monotonic()
 
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Renewed while the block waits for storage, which may take longer than the lease.
-
-        `renewed_at` stands still meanwhile: a read or write that never ends is still seen by the heart.
-        """
-        ended = threading.Event()
-        threading.Thread(target=self._hold, args=(ended,), daemon=True).start()
-        try:
-            yield
-        finally:
-            ended.set()
-
-    def _hold(self, ended: threading.Event) -> None:
-        while not ended.wait(self._heartbeat_s):
-            # What the job answers is heard at the commit; Redis that is away is asked again.
-            with suppress(LedgerUnavailable):
-                self._ledger.extend(self.job_id, self.shard, self.token)
+    def hand_back(self) -> None:
+        """Let another worker begin the shard now; the holder hears of it when it renews. Raises LedgerUnavailable."""
+        reason = "its worker was told to stop"
+        self._ledger.release(
+            self.job_id, self.shard, self.token, reason=reason, retry_s=0, counts=False
+        )
 
 
 class Watch:
-    """The leases that this process holds, so that its heart can tell work from a wedge."""
+    """What this process has in hand, so that its heart can tell work from a wedge."""
 
     def __init__(self) -> None:
         self._held: set[Lease] = set()
+        #: Messages taken so far, and those that are worked on now.
+        self.taken, self.working = 0, 0
 
     def holding(self, lease: Lease) -> "_Held":
         return _Held(self._held, lease)
 
+    def held(self) -> list[Lease]:
+        return list(self._held.copy())
+
     def oldest_s(self) -> float:
-        """Seconds since the least recently renewed lease was renewed; 0 when idle."""
+        """Seconds since the least recently seen holder came by; 0 when idle."""
         now = time.monotonic()
-        return max((now - lease.renewed_at for lease in self._held.copy()), default=0.0)
+        return max((now - lease.seen_at for lease in self._held.copy()), default=0.0)
 
 
 class _Held:

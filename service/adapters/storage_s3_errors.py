@@ -14,6 +14,7 @@ from botocore.exceptions import (
     ResponseStreamingError,
 )
 from botocore.exceptions import ConnectionError as NoConnection
+from urllib3.exceptions import ProtocolError
 
 from service.contract.errors import LatentmillError, ObjectExists, ObjectMissing, StorageUnavailable
 
@@ -61,7 +62,8 @@ def answering(store: str, key: str = "") -> Iterator[None]:
         raise StorageUnavailable(
             f"{store} needs credentials and there are none: {_KEYS}"
         ) from error
-    except (IncompleteReadError, ResponseStreamingError) as error:
+    # botocore translates urllib3's error where it streams a body, not where it reads a whole one.
+    except (IncompleteReadError, ResponseStreamingError, ProtocolError) as error:
         raise AnotherTry(f"{store} broke off in the middle of {key}: {_WAIT}") from error
     except (NoConnection, HTTPClientError) as error:
         raise StorageUnavailable(

@@ -3,14 +3,13 @@
 import base64
 import json
 import time
-from pathlib import Path
 from typing import Any
 
 import redis
 
 from service.adapters.ledger import Ledger
 from service.adapters.queue import BULK, RUN_SHARD, SMALL, ShardQueue, celery_app
-from service.adapters.storage_folder import FolderStorage
+from service.adapters.storage import Storage
 from service.contract import layout
 from service.contract.job import Job, Outcome, Status
 from service.contract.manifest import Manifest
@@ -32,13 +31,13 @@ LATER_S = 3600.0
 class Survivor:
     """Sweeps and runs what is queued, until nothing is left to do."""
 
-    def __init__(self, redis_url: str, folder: Path) -> None:
+    def __init__(self, redis_url: str, storage: Storage) -> None:
         settings = Settings(redis_url=redis_url)  # type: ignore[arg-type] # given as text
         self.redis = redis.Redis.from_url(redis_url, decode_responses=True)
         self._later_s = 0.0
         ledger = Ledger(self.redis, max_attempts=3, clock=self._clock_ms)
         queue = ShardQueue(celery_app(settings), self.redis)
-        self.parts = Parts(FolderStorage(folder), ledger, queue)
+        self.parts = Parts(storage, ledger, queue)
         self._studio = new_studio(self.parts)
         self._sweep = Sweep(self.parts, rebuild_interval_s=0)
         self.runs: list[tuple[str, int]] = []
@@ -49,15 +48,18 @@ class Survivor:
     def live_on(self, job_id: str, *, turns: int = 5) -> Job:
         """The job after so many turns, or as soon as it has ended."""
         for _ in range(turns):
-            self._later_s += LATER_S
-            self._sweep.turn()
-            self._run_queued()
+            self.take_turn()
             job = describe(self.parts, job_id, owner=ANONYMOUS)
             if job.status.is_terminal:
                 # A sweep of later finds nothing to do.
                 self._sweep.turn()
                 return job
         return job
+
+    def take_turn(self) -> None:
+        self._later_s += LATER_S
+        self._sweep.turn()
+        self._run_queued()
 
     def _run_queued(self) -> None:
         while message := self.redis.rpop(SMALL) or self.redis.rpop(BULK):

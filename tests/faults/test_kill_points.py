@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from service.adapters.storage_folder import FolderStorage
 from service.contract import layout
 from service.contract.errors import UnknownJob
 from service.contract.job import Job, Status
@@ -43,7 +44,7 @@ def test_a_kill_at_any_step_changes_nothing(
     process.join(60)
     assert process.exitcode == -signal.SIGKILL, "the point was never reached"
 
-    survivor = Survivor(redis_url, folder)
+    survivor = Survivor(redis_url, FolderStorage(folder))
     if point.untold:
         with pytest.raises(UnknownJob):
             describe(survivor.parts, JOB_ID, owner=ANONYMOUS)
