@@ -32,6 +32,11 @@ ROUTES = {
     "GET /metrics": {"200"},
 }
 
+#: Routes that answer whoever asks.
+OPEN = {"GET /livez", "GET /readyz"}
+#: What every other route may answer to a key that is missing or wrong, lacks a scope, or was wrong too often.
+REFUSED_KEYS = {"401", "403", "429"}
+
 
 @pytest.fixture(scope="module")
 def document(lasting: Api) -> Any:
@@ -70,7 +75,18 @@ def test_every_route_and_its_answers_are_documented(document: Any) -> None:
     found = {
         name: set(operation["responses"]) - {"default"} for name, operation in operations(document)
     }
-    assert found == ROUTES
+    assert found == {
+        name: answers | (set() if name in OPEN else REFUSED_KEYS)
+        for name, answers in ROUTES.items()
+    }
+
+
+def test_every_route_but_health_names_the_key(document: Any) -> None:
+    """Generated clients send it; without keys none is asked for, and the document says that too."""
+    assert document["components"]["securitySchemes"]["key"]["scheme"] == "bearer"
+    for name, operation in operations(document):
+        needed = [set(way) for way in operation.get("security", [])]
+        assert needed == ([] if name in OPEN else [{"key"}, set()]), name
 
 
 def test_every_refusal_is_a_problem(document: Any) -> None:

@@ -9,14 +9,18 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.adapters.events import configure_logging
+from service.adapters.storage import Storage
 from service.api import decoders, downloads, health, jobs, metrics, webhooks
 from service.api.answers import answer_problems
+from service.api.callers import KEY_REFUSALS
 from service.api.deps import Office
 from service.api.manners import Manners
 from service.api.openapi import ANY_PROBLEM, describe_for_machines
 from service.contract.errors import StartRefused
 from service.contract.settings import ApiSettings
-from service.lifecycle.parts import check_parts, open_parts
+from service.lifecycle.keyring import Keyring
+from service.lifecycle.keys import any_keys
+from service.lifecycle.parts import Parts, check_parts, open_parts
 
 
 def create_app(settings: ApiSettings) -> FastAPI:
@@ -32,11 +36,15 @@ def create_app(settings: ApiSettings) -> FastAPI:
         responses=ANY_PROBLEM,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.office = Office(open_parts(settings), settings)
+    parts = open_parts(settings)
+    # Without one where strangers listen, even if every key were deleted from storage.
+    keyring = Keyring(parts.storage, always=not _may_be_anonymous(settings))
+    app.state.office = Office(parts, settings, keyring)
     answer_problems(app)
     app.add_middleware(Manners)
-    for room in (jobs, downloads, webhooks, decoders, health, metrics):
-        app.include_router(room.router)
+    app.include_router(health.router)
+    for room in (jobs, downloads, webhooks, decoders, metrics):
+        app.include_router(room.router, responses=KEY_REFUSALS)
     describe_for_machines(app)
     return app
 
@@ -64,9 +72,10 @@ def main(settings: ApiSettings) -> int:
     Raises StartRefused for a public address without keys; StorageUnavailable or LedgerUnavailable.
     """
     configure_logging(settings)
-    _refuse_public(settings)
     app = create_app(settings)
-    check_parts(settings, app.state.office.parts)
+    parts: Parts = app.state.office.parts
+    check_parts(settings, parts)
+    _refuse_public(settings, parts.storage)
     # uvicorn stops in good order and then raises the signal again: being asked to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -75,13 +84,18 @@ def main(settings: ApiSettings) -> int:
     return 0 if server.started else 1
 
 
-def _refuse_public(settings: ApiSettings) -> None:
-    if settings.allow_anonymous or _is_loopback(settings.host):
+def _refuse_public(settings: ApiSettings, storage: Storage) -> None:
+    if _may_be_anonymous(settings) or any_keys(storage):
         return
     raise StartRefused(
-        f"without keys anybody who reaches {settings.host} could use the API; listen on 127.0.0.1, "
-        "or set LATENTMILL_ALLOW_ANONYMOUS=1 behind something that keeps strangers out"
+        f"without keys anybody who reaches {settings.host} could use the API; make one with "
+        "`latentmill keys create OWNER`, or listen on 127.0.0.1, or set LATENTMILL_ALLOW_ANONYMOUS=1 "
+        "behind something that keeps strangers out"
     )
+
+
+def _may_be_anonymous(settings: ApiSettings) -> bool:
+    return settings.allow_anonymous or _is_loopback(settings.host)
 
 
 def _is_loopback(host: str) -> bool:

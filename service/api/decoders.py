@@ -2,6 +2,7 @@
 
 from fastapi import APIRouter
 
+from service.api.callers import Reader
 from service.api.deps import TheOffice
 from service.api.problems import documented
 from service.contract.card import DecoderCard
@@ -19,7 +20,7 @@ class DecoderList(Value):
 
 
 @router.get("", response_model=DecoderList, responses=documented(Unavailable))
-def get_decoders(office: TheOffice) -> DecoderList:
+def get_decoders(office: TheOffice, _: Reader) -> DecoderList:
     """Cards of all published decoders."""
     return DecoderList(decoders=list_cards(office.parts.storage))
 
@@ -27,7 +28,7 @@ def get_decoders(office: TheOffice) -> DecoderList:
 @router.get(
     "/{name}", response_model=DecoderCard, responses=documented(UnknownDecoder, Unavailable)
 )
-def get_decoder(name: str, office: TheOffice) -> DecoderCard:
+def get_decoder(name: str, office: TheOffice, _: Reader) -> DecoderCard:
     """One card; `name@digest` asks for a version that is not the current one."""
     bare, at, digest = name.partition("@")
     if at and not digest:

@@ -1,4 +1,4 @@
-"""What the routes are given: the real things, and who is asking."""
+"""What the routes are given: the real things behind them."""
 
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from service.api.failures import Failures
 from service.contract.limits import Limits, limits_of
 from service.contract.settings import ApiSettings
+from service.lifecycle.keyring import Keyring
 from service.lifecycle.parts import Parts
-from service.lifecycle.submit import ANONYMOUS
 
 
 def _checkers() -> Executor:
@@ -22,6 +23,8 @@ class Office:
 
     parts: Parts
     settings: ApiSettings
+    keyring: Keyring
+    failures: Failures = field(default_factory=Failures)
     checkers: Executor = field(default_factory=_checkers)
 
     @property
@@ -34,10 +37,4 @@ def _office(request: Request) -> Office:
     return office
 
 
-def _owner() -> str:
-    # Until there are keys, everybody who reaches the API is the same one.
-    return ANONYMOUS
-
-
 TheOffice = Annotated[Office, Depends(_office)]
-Owner = Annotated[str, Depends(_owner)]

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Header
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from service.adapters.storage import Storage, StoredObject
-from service.api.deps import Owner, TheOffice
+from service.api.callers import Reader
+from service.api.deps import TheOffice
 from service.api.links import known_form
 from service.api.problems import documented
 from service.api.ranges import ByteRange, asked_range, pieces
@@ -57,9 +58,9 @@ _SHARD: dict[int | str, dict[str, Any]] = {
     response_model=Manifest,
     responses=documented(UnknownJob, JobUnfinished, Unavailable),
 )
-def get_manifest(job_id: str, office: TheOffice, owner: Owner) -> Manifest:
+def get_manifest(job_id: str, office: TheOffice, caller: Reader) -> Manifest:
     """Every shard with its size and checksums; 409 while the job has not completed."""
-    return read_manifest(office.parts, known_form(job_id), owner=owner)
+    return read_manifest(office.parts, known_form(job_id), owner=caller.owner)
 
 
 @router.get("/{job_id}/shards/{index}", response_class=Response, responses=_SHARD)
@@ -67,12 +68,12 @@ def get_shard(
     job_id: str,
     index: int,
     office: TheOffice,
-    owner: Owner,
+    caller: Reader,
     asked: Annotated[str, Header(alias="Range")] = "",
     asked_if: Annotated[str, Header(alias="If-Range")] = "",
 ) -> Response:
     """One archive: 307 to a signed URL, or its bytes where the store cannot sign. Readable once stored."""
-    job = describe(office.parts, known_form(job_id), owner=owner)
+    job = describe(office.parts, known_form(job_id), owner=caller.owner)
     shard = _shard(job, index)
     assert job.request is not None
     key, storage = layout.shard_of(job.request.recipe, shard), office.parts.storage

@@ -7,11 +7,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from service.api.body import read_json
-from service.api.deps import Owner, TheOffice
+from service.api.callers import Reader, Submitter
+from service.api.deps import TheOffice
 from service.api.links import address, cursor_of, entry_of, known_form, linked
 from service.api.openapi import JOB_BODY
 from service.api.problems import documented
-from service.api.refusals import BodyTooLarge, BodyTooSlow
+from service.api.refusals import BodyTooLarge, BodyTooSlow, TooManyFailures
 from service.contract.errors import (
     DayUsedUp,
     IdempotencyConflict,
@@ -47,7 +48,7 @@ _ACCEPTED: _Answers = {
     202: {"description": "Accepted; never lost from now on", "headers": _PLACE | _WAIT | _REPLAY}
 }
 _REPAIRING: _Answers = {202: {"headers": _PLACE}}
-_LIMITS = (TooManyJobs, TooManyQueued, TooManyRequests, DayUsedUp)
+_LIMITS = (TooManyFailures, TooManyJobs, TooManyQueued, TooManyRequests, DayUsedUp)
 _BODY_REFUSALS = (BodyTooLarge, BodyTooSlow, RequestInvalid, Unavailable)
 
 
@@ -79,16 +80,16 @@ async def submit_job(
     request: Request,
     response: Response,
     office: TheOffice,
-    owner: Owner,
+    caller: Submitter,
     idempotency_key: Annotated[
         str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)
     ] = None,
 ) -> Job:
     """Accept a job. With an `Idempotency-Key`, asking again answers for the first."""
     body = await read_json(request, max_bytes=office.settings.max_body_bytes)
-    job_id = None if idempotency_key is None else job_id_for(owner, idempotency_key)
+    job_id = None if idempotency_key is None else job_id_for(caller.owner, idempotency_key)
     job, replayed = await run_in_threadpool(
-        submit, office.parts, body, owner=owner, limits=office.limits, job_id=job_id
+        submit, office.parts, body, owner=caller.owner, limits=caller.limits, job_id=job_id
     )
     response.headers["Location"] = address(job.id)
     response.headers["Retry-After"] = str(POLL_S)
@@ -103,30 +104,32 @@ async def submit_job(
     openapi_extra=JOB_BODY,
     responses=documented(*_BODY_REFUSALS),
 )
-async def quote_job(request: Request, office: TheOffice) -> Quote:
+async def quote_job(request: Request, office: TheOffice, caller: Reader) -> Quote:
     """What a request would make, and what of it is stored already. Nothing is run."""
     body = await read_json(request, max_bytes=office.settings.max_body_bytes)
     return await run_in_threadpool(
         quote,
         office.parts,
         body,
-        max_count=office.settings.max_count,
+        max_count=caller.limits.largest_count,
         webhook_hosts=office.settings.webhook_hosts,
     )
 
 
 @router.get("/jobs", response_model=JobList, responses=documented(RequestInvalid, Unavailable))
-def get_jobs(office: TheOffice, owner: Owner, query: Annotated[JobListQuery, Query()]) -> JobList:
+def get_jobs(office: TheOffice, caller: Reader, query: Annotated[JobListQuery, Query()]) -> JobList:
     """The caller's jobs, newest first."""
     after = entry_of(query.cursor)
-    page = list_jobs(office.parts, owner=owner, status=query.status, limit=query.limit, after=after)
+    page = list_jobs(
+        office.parts, owner=caller.owner, status=query.status, limit=query.limit, after=after
+    )
     return JobList(jobs=[linked(job) for job in page.jobs], next=cursor_of(page.next))
 
 
 @router.get("/jobs/{job_id}", response_model=Job, responses=documented(UnknownJob, Unavailable))
-def get_job(job_id: str, response: Response, office: TheOffice, owner: Owner) -> Job:
+def get_job(job_id: str, response: Response, office: TheOffice, caller: Reader) -> Job:
     """The job as it is now."""
-    job = describe(office.parts, known_form(job_id), owner=owner)
+    job = describe(office.parts, known_form(job_id), owner=caller.owner)
     if not job.status.is_terminal:
         response.headers["Retry-After"] = str(POLL_S)
     return linked(job)
@@ -138,9 +141,9 @@ def get_job(job_id: str, response: Response, office: TheOffice, owner: Owner) ->
     response_model=Job,
     responses=documented(UnknownJob, JobNotCancellable, Unavailable),
 )
-def cancel_job(job_id: str, office: TheOffice, owner: Owner) -> Job:
+def cancel_job(job_id: str, office: TheOffice, caller: Submitter) -> Job:
     """Stop the job; shards that are stored stay readable."""
-    return linked(cancel(office.parts, known_form(job_id), owner=owner))
+    return linked(cancel(office.parts, known_form(job_id), owner=caller.owner))
 
 
 @router.delete(
@@ -148,9 +151,9 @@ def cancel_job(job_id: str, office: TheOffice, owner: Owner) -> Job:
     status_code=204,
     responses=documented(UnknownJob, JobUnfinished, Unavailable),
 )
-def forget_job(job_id: str, office: TheOffice, owner: Owner) -> None:
+def forget_job(job_id: str, office: TheOffice, caller: Submitter) -> None:
     """Forget a job that has ended. Its shards belong to the recipe and stay."""
-    forget(office.parts, known_form(job_id), owner=owner)
+    forget(office.parts, known_form(job_id), owner=caller.owner)
 
 
 @router.post(
@@ -159,9 +162,11 @@ def forget_job(job_id: str, office: TheOffice, owner: Owner) -> None:
     response_model=RepairReport,
     responses=_REPAIRING | documented(UnknownJob, NothingToRepair, Unavailable),
 )
-def repair_job(job_id: str, response: Response, office: TheOffice, owner: Owner) -> RepairReport:
+def repair_job(
+    job_id: str, response: Response, office: TheOffice, caller: Submitter
+) -> RepairReport:
     """Make broken or missing shards of a completed job again, with the same bytes."""
-    report = ask_for_repair(office.parts, known_form(job_id), owner=owner)
+    report = ask_for_repair(office.parts, known_form(job_id), owner=caller.owner)
     response.headers["Location"] = f"{address(job_id)}/repair"
     return report
 
@@ -171,9 +176,9 @@ def repair_job(job_id: str, response: Response, office: TheOffice, owner: Owner)
     response_model=RepairReport,
     responses=documented(UnknownJob, Unavailable),
 )
-def get_repair(job_id: str, office: TheOffice, owner: Owner) -> RepairReport:
+def get_repair(job_id: str, office: TheOffice, caller: Reader) -> RepairReport:
     """The report of the last repair."""
-    report = read_repair(office.parts, known_form(job_id), owner=owner)
+    report = read_repair(office.parts, known_form(job_id), owner=caller.owner)
     if report is None:
         raise UnknownJob("no repair of this job was ever asked for")
     return report

@@ -4,6 +4,7 @@ import structlog
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
+from service.api.callers import Administrator
 from service.api.deps import TheOffice
 from service.contract.errors import LedgerUnavailable
 from service.lifecycle.parts import Parts
@@ -24,7 +25,7 @@ class TextResponse(Response):
 
 
 @router.get("/metrics", response_class=TextResponse)
-def metrics(office: TheOffice) -> Response:
+def metrics(office: TheOffice, _: Administrator) -> Response:
     """The fleet's gauges; without Redis only `latentmill_redis_up 0`, for others would be made up."""
     registry = CollectorRegistry()
     fleet = _fleet(office.parts)

@@ -20,6 +20,8 @@ MEDIA_TYPE = "application/problem+json"
 #: Most special first: the first class that fits decides.
 _PROBLEMS: list[tuple[type[LatentmillError], int, str, str]] = [
     (refusals.CrossSite, 403, "cross-site", "Another site's page may not ask for this"),
+    (errors.KeyNeeded, 401, "key-needed", "A valid API key is needed"),
+    (errors.ScopeMissing, 403, "scope-missing", "The API key does not allow this"),
     (refusals.NoSuchPath, 404, "not-found", "Nothing has this address"),
     (refusals.BodyTooSlow, 408, "body-too-slow", "The body did not arrive in time"),
     (refusals.BodyTooLarge, 413, "body-too-large", "The body is too large"),
@@ -39,6 +41,7 @@ _PROBLEMS: list[tuple[type[LatentmillError], int, str, str]] = [
     (errors.TooManyQueued, 429, "too-many-queued", "Too many images in unfinished jobs"),
     (errors.TooManyRequests, 429, "too-many-requests", "Too many jobs asked for in a minute"),
     (errors.DayUsedUp, 429, "day-used-up", "The images of this day are used up"),
+    (refusals.TooManyFailures, 429, "too-many-failures", "Too many wrong keys"),
     (refusals.NotReady, 503, "not-ready", "Not ready"),
     (Unavailable, 503, "unavailable", "A service behind this one does not answer"),
 ]
@@ -133,6 +136,8 @@ def _told(error: LatentmillError) -> str:
 def _headers(error: LatentmillError) -> dict[str, str]:
     if isinstance(error, refusals.RangeUnsatisfiable):
         return {"Content-Range": f"bytes */{error.size_bytes}"}
+    if isinstance(error, errors.KeyNeeded):
+        return {"WWW-Authenticate": 'Bearer realm="latentmill"'}
     retry_after_s = getattr(error, "retry_after_s", None)
     headers = {} if retry_after_s is None else {"Retry-After": str(retry_after_s)}
     if isinstance(error, LimitReached) and error.allowance is not None:

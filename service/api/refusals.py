@@ -34,5 +34,15 @@ class RangeUnsatisfiable(LatentmillError):
         self.size_bytes = size_bytes
 
 
+class TooManyFailures(LatentmillError):
+    """Too many requests without a valid key came from this address."""
+
+    retry_after_s = 2
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__()
+        self.retry_after_s = retry_after_s
+
+
 class NotReady(Unavailable):
     """A submit would be refused now."""

@@ -4,7 +4,8 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from service.api.deps import Owner, TheOffice
+from service.api.callers import Reader, Submitter
+from service.api.deps import TheOffice
 from service.api.links import address, known_form
 from service.api.problems import documented
 from service.contract.errors import JobUnfinished, NoWebhook, Unavailable, UnknownJob
@@ -19,9 +20,9 @@ _PLACE: dict[int | str, dict[str, Any]] = {
 
 
 @router.get("", response_model=Delivery, responses=documented(UnknownJob, NoWebhook, Unavailable))
-def get_webhook(job_id: str, office: TheOffice, owner: Owner) -> Delivery:
+def get_webhook(job_id: str, office: TheOffice, caller: Reader) -> Delivery:
     """The last attempt at the job's webhook, and when the next one is."""
-    return tell_delivery(office.parts, known_form(job_id), owner=owner)
+    return tell_delivery(office.parts, known_form(job_id), owner=caller.owner)
 
 
 @router.post(
@@ -30,8 +31,10 @@ def get_webhook(job_id: str, office: TheOffice, owner: Owner) -> Delivery:
     response_model=Delivery,
     responses=_PLACE | documented(UnknownJob, NoWebhook, JobUnfinished, Unavailable),
 )
-def redeliver_webhook(job_id: str, response: Response, office: TheOffice, owner: Owner) -> Delivery:
+def redeliver_webhook(
+    job_id: str, response: Response, office: TheOffice, caller: Submitter
+) -> Delivery:
     """Send the event again, whatever became of it before: the same id, a fresh timestamp."""
-    delivery = redeliver(office.parts, known_form(job_id), owner=owner)
+    delivery = redeliver(office.parts, known_form(job_id), owner=caller.owner)
     response.headers["Location"] = f"{address(job_id)}/webhook"
     return delivery

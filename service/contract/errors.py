@@ -31,6 +31,22 @@ class IdempotencyConflict(LatentmillError):
     """This Idempotency-Key was used with another body; use a new key for a new request."""
 
 
+class KeyNeeded(LatentmillError):
+    """An API key is needed that exists, has not expired and is not revoked: `Authorization: Bearer lm_…`."""
+
+
+class ScopeMissing(LatentmillError):
+    """The API key does not allow this."""
+
+
+class UnknownKey(LatentmillError):
+    """No such API key."""
+
+
+class TooManyKeys(LatentmillError):
+    """The owner has two live API keys; revoke one of them first."""
+
+
 class UnknownJob(LatentmillError):
     """No such job."""
 

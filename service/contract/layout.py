@@ -7,6 +7,7 @@ from service.contract.shard import Shard
 
 ACTIVE = "active/"
 DECODERS = "decoders/"
+KEYS = "keys/"
 JOBS = "jobs/"
 QUARANTINE = "quarantine/"
 REPAIRS = "repairs/"
@@ -110,6 +111,11 @@ def webhook(job_id: str) -> str:
 def repair(job_id: str) -> str:
     """The marker of a repair that is owed: it goes when the repair has ended. It holds when it was asked for."""
     return f"{REPAIRS}{job_id}"
+
+
+def key(sha256: str) -> str:
+    """An API key, named by the digest of its token."""
+    return f"{KEYS}{sha256}.json"
 
 
 def active(job_id: str) -> str:
