@@ -1,7 +1,10 @@
 """A worker's hold on one shard, renewed by the clock and not by the batch."""
 
+import threading
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from types import TracebackType
 
 import structlog
@@ -46,6 +49,25 @@ class Lease:
         self._ledger.release(
             self.job_id, self.shard, self.token, reason=reason, retry_s=0, counts=False
         )
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Renewed while the block waits for storage, which may take longer than the lease.
+
+        `seen_at` stands still meanwhile: a read or write that never ends is still seen by the heart.
+        """
+        ended = threading.Event()
+        threading.Thread(target=self._hold, args=(ended,), daemon=True).start()
+        try:
+            yield
+        finally:
+            ended.set()
+
+    def _hold(self, ended: threading.Event) -> None:
+        while not ended.wait(self._heartbeat_s):
+            # What the job answers is heard at the commit; Redis that is away is asked again.
+            with suppress(LedgerUnavailable):
+                self._ledger.extend(self.job_id, self.shard, self.token)
 
 
 class Watch:
