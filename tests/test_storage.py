@@ -55,6 +55,20 @@ def test_put_replaces_bytes_and_metadata_together(storage: Storage) -> None:
     assert (storage.get("a"), storage.head("a").metadata) == (b"third", {})
 
 
+def test_a_refreshed_object_is_young_and_the_same(storage: Storage) -> None:
+    """Retention counts from then; bytes and metadata are untouched, and what is gone is not made."""
+    storage.put("a/b", b"bytes", metadata={"sha256": "0" * 64})
+    before = storage.head("a/b")
+    time.sleep(1.1)  # S3 tells ages in whole seconds.
+    storage.refresh("a/b")
+    after = storage.head("a/b")
+    assert after.modified_at > before.modified_at
+    assert (storage.get("a/b"), after.metadata) == (b"bytes", before.metadata)
+    with pytest.raises(ObjectMissing):
+        storage.refresh("a/c")
+    assert keys(storage) == ["a/b"]
+
+
 def test_a_missing_object_is_missing(storage: Storage) -> None:
     """Reading says so, also below an object that exists; deleting does not mind."""
     storage.put("a/b", b"")

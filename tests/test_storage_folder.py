@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -291,3 +292,16 @@ def test_a_listing_is_a_filtered_sorted_set(
         assert set(prefix.split("/")[:-1]) & {"", ".", ".."}
         return
     assert listed == wanted
+
+
+def test_drafts_that_die_later_are_leftovers(tmp_path: Path) -> None:
+    """A store that stays open for months tells them too, an hour after they were begun."""
+    storage = FolderStorage(tmp_path / "storage")
+    (tmp_path / "storage" / BOOKKEEPING / "drafts" / "1-dead").write_bytes(b"half")
+    now = datetime.now(UTC)
+    assert list(storage.leftovers(now=now)) == []
+    (found,) = storage.leftovers(now=now + timedelta(hours=1, seconds=1))
+    assert (found.name, found.size_bytes) == ("1-dead", 4)
+    found.remove()
+    found.remove()
+    assert drafts(tmp_path) == []

@@ -1,6 +1,7 @@
 """How S3 storage takes refusals, broken answers and unreachable servers; and what its URLs allow."""
 
 import time
+from datetime import UTC, datetime, timedelta
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import urlopen
@@ -11,7 +12,7 @@ from service.adapters.storage import Storage
 from service.adapters.storage_race import race_writers, require_conditional_create
 from service.contract.errors import ObjectExists, StartRefused, StorageUnavailable
 from tests.fixtures.redis import free_port
-from tests.fixtures.s3 import SECRET_KEY, Answer, ScriptedS3
+from tests.fixtures.s3 import SECRET_KEY, Answer, S3Server, ScriptedS3
 from tests.fixtures.storage import open_place
 
 
@@ -160,6 +161,38 @@ def test_signed_urls_carry_the_public_address(s3_place: dict[str, str]) -> None:
     assert urlsplit(url).netloc == "files.example:9443"
     assert urlsplit(url).path.endswith("/some/prefix/a/b")
     assert "X-Amz-Expires=5&" in url
+
+
+def test_an_upload_in_progress_is_no_leftover(scripted_s3: ScriptedS3, scripted: Storage) -> None:
+    """A day is more than any upload takes."""
+    upload = (
+        "<Upload><Key>some/prefix/a</Key><UploadId>1</UploadId><Initiated>%s</Initiated></Upload>"
+    )
+    listed = "<ListMultipartUploadsResult>%s</ListMultipartUploadsResult>"
+    began = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    body = (listed % upload % began.isoformat()).encode()
+    scripted_s3.answers = [Answer(200, body), Answer(200, b"<ListPartsResult/>")]
+    assert [found.name for found in scripted.leftovers(now=began + timedelta(hours=25))] == ["a"]
+    scripted_s3.answers = [Answer(200, body)]
+    assert list(scripted.leftovers(now=began + timedelta(hours=23))) == []
+
+
+@pytest.mark.s3
+def test_abandoned_uploads_are_found_and_ended(
+    s3_place: dict[str, str], moto_server: S3Server
+) -> None:
+    """Those under our prefix, with the bytes they hold. (To moto every upload began in 2010.)"""
+    storage, client = open_place(s3_place), moto_server.client()
+    bucket = urlsplit(s3_place["storage_url"]).netloc
+    for key in ("some/prefix/big", "another/prefix/big"):
+        upload = client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]
+        client.upload_part(Bucket=bucket, Key=key, UploadId=upload, PartNumber=1, Body=b"x" * 100)
+    (found,) = storage.leftovers(now=datetime.now(UTC))
+    assert (found.name, found.size_bytes) == ("big", 100)
+    found.remove()
+    found.remove()
+    (other,) = client.list_multipart_uploads(Bucket=bucket)["Uploads"]
+    assert other["Key"] == "another/prefix/big"
 
 
 @pytest.mark.ceph

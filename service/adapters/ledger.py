@@ -12,6 +12,7 @@ import redis
 
 from service.adapters.ledger_values import Admission, Begin, Claim, Entry, Verdict, entry_of
 from service.adapters.redis_client import answered
+from service.adapters.turns import Turns
 from service.adapters.webhook_schedule import WebhookSchedule
 from service.contract.job import Status
 from service.contract.limits import Limits
@@ -57,6 +58,7 @@ class Ledger:
         self._max_attempts, self._ttl_ms = max_attempts, int(ttl_s * 1000)
         self._scripts = {name: client.register_script(_source(name)) for name in _SCRIPTS}
         self.webhooks = WebhookSchedule(self._run)
+        self.turns, self.lease_s, self.max_attempts = Turns(client), lease_s, max_attempts
 
     def _run(self, script: str, job_id: str, *args: Any) -> Any:
         with answered():

@@ -1,14 +1,15 @@
 """What Latentmill needs of object storage, and the choice of who gives it."""
 
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote, urlsplit
 
-from service.adapters.storage_object import StoredObject
+from service.adapters.storage_object import Leftover, StoredObject
 from service.contract.errors import ObjectExists, ObjectMissing
 from service.contract.settings import Settings
 
-__all__ = ["Storage", "StoredObject", "create_or_keep", "exists", "open_storage"]
+__all__ = ["Leftover", "Storage", "StoredObject", "create_or_keep", "exists", "open_storage"]
 
 
 class Storage(Protocol):
@@ -45,6 +46,12 @@ class Storage(Protocol):
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is no error."""
+
+    def refresh(self, key: str) -> None:
+        """Make the object as young as one written now; bytes and metadata stay. Raises ObjectMissing."""
+
+    def leftovers(self, *, now: datetime) -> Iterator[Leftover]:
+        """What writers left behind so long before `now` that none of them can still live."""
 
     def sign(self, key: str, *, expires_s: int, filename: str) -> str | None:
         """A URL that reads this one object for a while; None when the store cannot sign."""

@@ -1,9 +1,11 @@
 """Object storage in a folder: for one machine, tests and volumes that every process mounts."""
 
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
@@ -15,11 +17,17 @@ from service.adapters.storage_folder_files import (
     prune,
     publish,
     remove,
-    sweep_drafts,
+    stale_drafts,
 )
 from service.adapters.storage_folder_metadata import Sidecar
 from service.adapters.storage_folder_walk import stat_file, walk
-from service.adapters.storage_object import StoredObject, check_key, check_metadata, check_prefix
+from service.adapters.storage_object import (
+    Leftover,
+    StoredObject,
+    check_key,
+    check_metadata,
+    check_prefix,
+)
 from service.contract.errors import ObjectExists, ObjectMissing, StorageUnavailable
 
 #: Holds drafts, locks and metadata; no key reaches into it and no listing shows it.
@@ -42,7 +50,8 @@ class FolderStorage:
         with self._answering():
             for folder in (self._drafts, self._locks, self._metadata):
                 make_folder(folder)
-            sweep_drafts(self._drafts)
+            for path in stale_drafts(self._drafts, now=time.time()):
+                path.unlink(missing_ok=True)
 
     def put(
         self, key: str, data: bytes | memoryview, *, metadata: Mapping[str, str] | None = None
@@ -85,6 +94,17 @@ class FolderStorage:
             remove(path)
             prune(path.parent, below=self._root)
             self._sidecar(key).remove()
+
+    def refresh(self, key: str) -> None:
+        # Under the lock, or a writer in between would find its file older or younger than it is.
+        with self._reading(key), self._locked(key):
+            os.utime(self._path(key))
+
+    def leftovers(self, *, now: datetime) -> Iterator[Leftover]:
+        with self._answering():
+            for path in stale_drafts(self._drafts, now=now.timestamp()):
+                remove = partial(path.unlink, missing_ok=True)
+                yield Leftover(path.name, path.stat().st_size, remove)
 
     def sign(self, key: str, *, expires_s: int, filename: str) -> None:  # noqa: ARG002 - a folder has no URLs
         return None

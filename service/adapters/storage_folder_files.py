@@ -134,10 +134,9 @@ def _wait_for(descriptor: int, path: Path) -> None:
             time.sleep(_LOCK_POLL_S)
 
 
-def sweep_drafts(folder: Path) -> None:
-    """Remove what dead processes left; never the draft of a living one."""
-    oldest = time.time() - DRAFT_MAX_AGE_S
+def stale_drafts(folder: Path, *, now: float) -> Iterator[Path]:
+    """What dead processes left; never the draft of a living one."""
     for path in folder.iterdir():
         with suppress(FileNotFoundError):
-            if path.stat().st_mtime < oldest:
-                path.unlink()
+            if path.stat().st_mtime < now - DRAFT_MAX_AGE_S:
+                yield path

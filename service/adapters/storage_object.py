@@ -1,7 +1,8 @@
 """An object as every store tells it, and the rules of keys and metadata that all keep."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from service.contract.value import Value
@@ -24,6 +25,15 @@ class StoredObject(Value):
     size_bytes: int
     modified_at: datetime
     metadata: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Leftover:
+    """What a writer that died left in the store and no listing shows; `remove` may be called twice."""
+
+    name: str
+    size_bytes: int
+    remove: Callable[[], object]
 
 
 def check_key(key: str) -> None:

@@ -7,14 +7,22 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, suppress
-from functools import cached_property
+from datetime import datetime
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 from urllib.parse import quote, urlsplit
 
-from service.adapters.storage_object import StoredObject, check_key, check_metadata, check_prefix
+from service.adapters.storage_object import (
+    Leftover,
+    StoredObject,
+    check_key,
+    check_metadata,
+    check_prefix,
+)
 from service.adapters.storage_s3_client import make_client
 from service.adapters.storage_s3_errors import AnotherTry, answering, stranger
 from service.adapters.storage_s3_stream import ObjectStream
+from service.adapters.storage_s3_uploads import stale_uploads
 from service.contract.errors import ObjectExists, ObjectMissing
 from service.contract.settings import Settings
 
@@ -80,6 +88,25 @@ class S3Storage:
         with suppress(ObjectMissing), self._answering(key):
             self._client.delete_object(Bucket=self._bucket, Key=self._full(key))
 
+    def refresh(self, key: str) -> None:
+        # S3 copies an object onto itself only when something is replaced: the metadata, by the same.
+        metadata, full = self.head(key).metadata, self._full(key)
+        with self._answering(key):
+            self._client.copy_object(
+                Bucket=self._bucket,
+                Key=full,
+                CopySource={"Bucket": self._bucket, "Key": full},
+                MetadataDirective="REPLACE",
+                Metadata=metadata,
+            )
+
+    def leftovers(self, *, now: datetime) -> Iterator[Leftover]:
+        """Multipart uploads: none of them is ours, and unfinished ones cost as much as objects."""
+        with self._answering():
+            for upload in stale_uploads(self._client, self._bucket, self._prefix, now=now):
+                name = upload.name.removeprefix(self._prefix)
+                yield Leftover(name, upload.size_bytes, partial(self._give_up, upload))
+
     def sign(self, key: str, *, expires_s: int, filename: str) -> str:
         asked = {
             "Bucket": self._bucket,
@@ -108,6 +135,10 @@ class S3Storage:
         # The signature covers the host, so URLs are signed for the address that clients use.
         public = self._settings.s3_public_endpoint_url
         return make_client(self._settings, public) if public else self._client
+
+    def _give_up(self, upload: Leftover) -> None:
+        with self._answering():
+            upload.remove()
 
     def _answering(self, key: str = "") -> AbstractContextManager[None]:
         return answering(self._name, key)

@@ -1,17 +1,20 @@
 """Finish: from an intent to the outcome. Running it twice, or in two places at once, is harmless."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import structlog
 
 from service.adapters.ledger_values import Entry, Verdict
-from service.adapters.storage import Storage, create_or_keep, exists
+from service.adapters.storage import Storage, StoredObject, create_or_keep
 from service.contract import layout
+from service.contract.errors import ObjectMissing
 from service.contract.job import Outcome, Status
 from service.contract.manifest import Manifest, ManifestShard, ShardRecord
 from service.contract.request import ResolvedRequest
 from service.contract.shard import Shard, all_shards, shard_at
 from service.lifecycle.parts import Parts
+from service.lifecycle.retention import is_old, mark_use, refresh_old
 
 log = structlog.get_logger(__name__)
 
@@ -34,7 +37,7 @@ def finish(parts: Parts, job_id: str) -> None:
 def _write_manifest(parts: Parts, job_id: str, entry: Entry) -> bool:
     """Whether every shard was found; the others are reopened."""
     request = entry.request
-    stored = set(stored_shards(parts.storage, request))
+    stored = _kept_shards(parts, job_id, request)
     known = parts.ledger.records(job_id)
     records = [
         (shard, known.get(shard.index) or _record_in_storage(parts.storage, request, shard))
@@ -52,15 +55,29 @@ def _write_manifest(parts: Parts, job_id: str, entry: Entry) -> bool:
     return True
 
 
+def _kept_shards(parts: Parts, job_id: str, request: ResolvedRequest) -> set[int]:
+    """Indexes of the stored shards, none of which retention takes away before the outcome."""
+    found = dict(_stored_objects(parts.storage, request))
+    if not is_old(parts, found.values()):
+        return set(found)
+    mark_use(parts, job_id, request)
+    # Whoever deleted one before it could see the mark is noticed now; who does so later sees the mark.
+    found = dict(_stored_objects(parts.storage, request))
+    return set(found) - refresh_old(parts, found)
+
+
 def stored_shards(storage: Storage, request: ResolvedRequest) -> Iterator[int]:
     """Indexes of the request's shards that storage holds, in order; costs what is stored, not what is asked."""
-    digest = request.recipe.digest
+    return (index for index, _ in _stored_objects(storage, request))
+
+
+def _stored_objects(
+    storage: Storage, request: ResolvedRequest
+) -> Iterator[tuple[int, StoredObject]]:
     if request.shards <= FEW_SHARDS:
-        shards = all_shards(request.count, request.shard_size)
-        yield from (
-            s.index for s in shards if exists(storage, layout.shard(digest, s, request.format))
-        )
+        yield from _asked_for(storage, request)
         return
+    digest = request.recipe.digest
     for entry in storage.list(layout.recipe_prefix(digest)):
         start = layout.start_of_shard(entry.key)
         if start is None or start >= request.count:
@@ -70,17 +87,25 @@ def stored_shards(storage: Storage, request: ResolvedRequest) -> Iterator[int]:
         )
         # A shorter or longer job of the recipe may have left a last shard that ends elsewhere.
         if entry.key == layout.shard(digest, shard, request.format):
-            yield shard.index
+            yield shard.index, entry
+
+
+def _asked_for(storage: Storage, request: ResolvedRequest) -> Iterator[tuple[int, StoredObject]]:
+    recipe = request.recipe
+    digest = recipe.digest
+    for shard in all_shards(request.count, request.shard_size):
+        with suppress(ObjectMissing):
+            yield shard.index, storage.head(layout.shard(digest, shard, recipe.format))
 
 
 def _record_in_storage(
     storage: Storage, request: ResolvedRequest, shard: Shard
 ) -> ShardRecord | None:
-    """What a rebuilt ledger does not know; None for an object that no worker of ours wrote."""
-    head = storage.head(layout.shard_of(request.recipe, shard))
+    """What a rebuilt ledger does not know; None for an object that is gone or that no worker of ours wrote."""
     try:
+        head = storage.head(layout.shard_of(request.recipe, shard))
         return ShardRecord.from_metadata(head.metadata, size_bytes=head.size_bytes)
-    except (KeyError, ValueError):
+    except (ObjectMissing, KeyError, ValueError):
         return None
 
 

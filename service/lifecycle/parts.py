@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from service.adapters.ledger import Ledger
 from service.adapters.queue import ShardQueue, celery_app
@@ -20,12 +20,13 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class Parts:
-    """Storage holds the truth, the ledger what moves, the queue hints."""
+    """Storage holds the truth, the ledger what moves, the queue hints. `retention` None: shards stay for ever."""
 
     storage: Storage
     ledger: Ledger
     queue: ShardQueue
     clock: Callable[[], datetime] = now
+    retention: timedelta | None = None
 
 
 def open_parts(settings: Settings) -> Parts:
@@ -38,7 +39,8 @@ def open_parts(settings: Settings) -> Parts:
         max_attempts=settings.max_attempts,
         ttl_s=settings.ledger_ttl_s,
     )
-    return Parts(open_storage(settings), ledger, ShardQueue(celery_app(settings), client))
+    queue = ShardQueue(celery_app(settings), client)
+    return Parts(open_storage(settings), ledger, queue, retention=settings.retention)
 
 
 def check_parts(settings: Settings, parts: Parts) -> None:

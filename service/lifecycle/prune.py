@@ -1,0 +1,117 @@
+"""Prune: removes shards that no job has used for long, and what killed processes left. Works on storage alone.
+
+Every removal stands for itself, so a prune may be killed at any point and run beside workers, jobs and other prunes.
+"""
+
+import secrets
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from service.adapters.storage import Storage, StoredObject, exists
+from service.contract import layout
+from service.contract.errors import ObjectMissing
+from service.lifecycle.expiry import Expiry
+from service.lifecycle.remains import MARKER_MAX_AGE, forgotten_records
+
+
+class Kind(StrEnum):
+    """What a prune removes, in the words of its report."""
+
+    SHARD = "expired shards"
+    QUARANTINED = "quarantined objects"
+    RECORD = "records of jobs that were half forgotten or never accepted"
+    MARKER = "markers that mark nothing"
+    LEFTOVER = "unfinished writes"
+
+
+@dataclass
+class Pruned:
+    """What was removed, or in a rehearsal would be."""
+
+    objects: Counter[Kind] = field(default_factory=Counter)
+    size_bytes: Counter[Kind] = field(default_factory=Counter)
+
+    def add(self, kind: Kind, size_bytes: int) -> None:
+        self.objects[kind] += 1
+        self.size_bytes[kind] += size_bytes
+
+
+def prune(
+    storage: Storage,
+    *,
+    now: datetime,
+    older_than: timedelta | None,
+    dry_run: bool = False,
+    on_removed: Callable[[Pruned], object] = lambda _: None,
+) -> Pruned:
+    """Remove what is older than that, or only what is abandoned when `older_than` is None. Memory stays constant.
+
+    `now` is the store's time, see `time_of`. Raises StorageUnavailable; what was removed until then is gone.
+    """
+    pruned = Pruned()
+    for kind, size_bytes in _removals(storage, now, older_than, dry_run=dry_run):
+        pruned.add(kind, size_bytes)
+        on_removed(pruned)
+    return pruned
+
+
+def time_of(storage: Storage) -> datetime:
+    """The store's own time: a wrong clock of this machine must not make everything look old."""
+    key = layout.probe(secrets.token_hex(16))
+    storage.put(key, b"")
+    try:
+        return storage.head(key).modified_at
+    finally:
+        storage.delete(key)
+
+
+def _removals(
+    storage: Storage, now: datetime, older_than: timedelta | None, *, dry_run: bool
+) -> Iterator[tuple[Kind, int]]:
+    for size in forgotten_records(storage, now=now, dry_run=dry_run):
+        yield Kind.RECORD, size
+    for marker in _markers_of_nothing(storage, now):
+        yield Kind.MARKER, _deleted(storage, marker, dry_run=dry_run)
+    if older_than is not None:
+        yield from _expired(storage, now - older_than, dry_run=dry_run)
+    for leftover in storage.leftovers(now=now):
+        if not dry_run:
+            leftover.remove()
+        yield Kind.LEFTOVER, leftover.size_bytes
+
+
+def _markers_of_nothing(storage: Storage, now: datetime) -> Iterator[StoredObject]:
+    # A submit writes the request before the marker, so this is none in progress.
+    for marker in _older(storage, layout.ACTIVE, now - MARKER_MAX_AGE):
+        if not exists(storage, layout.job_request(marker.key.removeprefix(layout.ACTIVE))):
+            yield marker
+
+
+def _expired(storage: Storage, before: datetime, *, dry_run: bool) -> Iterator[tuple[Kind, int]]:
+    for size in Expiry(storage, before=before, dry_run=dry_run):
+        yield Kind.SHARD, size
+    for aside in _older(storage, layout.QUARANTINE, before):
+        yield Kind.QUARANTINED, _deleted(storage, aside, dry_run=dry_run)
+    for mark in _older(storage, layout.USES, before):
+        yield Kind.MARKER, _deleted(storage, mark, dry_run=dry_run)
+
+
+def _older(storage: Storage, prefix: str, before: datetime) -> Iterator[StoredObject]:
+    return (found for found in storage.list(prefix) if found.modified_at < before)
+
+
+def _deleted(storage: Storage, found: StoredObject, *, dry_run: bool) -> int:
+    if not dry_run and _is_still(storage, found):
+        storage.delete(found.key)
+    return found.size_bytes
+
+
+def _is_still(storage: Storage, listed: StoredObject) -> bool:
+    """Whether nobody wrote the object anew since it was listed."""
+    try:
+        return storage.head(listed.key).modified_at == listed.modified_at
+    except ObjectMissing:
+        return False
