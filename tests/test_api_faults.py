@@ -43,7 +43,7 @@ def post(api: Api, body: bytes | str | Any, path: str = "/v1/jobs") -> httpx.Res
         ("/label", {"label": "03"}),
         ("/label", {"label": ""}),
         ("/label", {"label": -3}),
-        ("/label", {"label": 3.0}),
+        ("/label", {"label": 3.5}),
         ("/label", {"label": True}),
         ("/label", {"label": [3]}),
         ("/label", {"label": None}),
@@ -55,7 +55,7 @@ def post(api: Api, body: bytes | str | Any, path: str = "/v1/jobs") -> httpx.Res
         ("/count", {"count": 10**400}),
         ("/count", {"count": True}),
         ("/count", {"count": "10"}),
-        ("/count", {"count": 10.0}),
+        ("/count", {"count": 10.5}),
         ("/count", {"count": None}),
         ("/seed", {"seed": -1}),
         ("/seed", {"seed": 2**63}),
@@ -66,7 +66,7 @@ def post(api: Api, body: bytes | str | Any, path: str = "/v1/jobs") -> httpx.Res
         ("/seed", {"seed": "042"}),
         ("/seed", {"seed": "0x2a"}),
         ("/seed", {"seed": "٤٢"}),
-        ("/seed", {"seed": 1.0}),
+        ("/seed", {"seed": 1.5}),
         ("/seed", {"seed": False}),
         ("/seed", {"seed": []}),
         ("/temperature", {"temperature": 0}),
@@ -82,7 +82,7 @@ def post(api: Api, body: bytes | str | Any, path: str = "/v1/jobs") -> httpx.Res
         ("/shard_size", {"shard_size": 1000}),
         ("/shard_size", {"shard_size": 0}),
         ("/shard_size", {"shard_size": 65_536}),
-        ("/shard_size", {"shard_size": 1024.0}),
+        ("/shard_size", {"shard_size": 1024.5}),
         ("/cuont", {"cuont": 10}),
         ("/a~1b~0c", {"a/b~c": 1}),
         ("/", {"": 1}),
@@ -90,7 +90,7 @@ def post(api: Api, body: bytes | str | Any, path: str = "/v1/jobs") -> httpx.Res
     ids=lambda value: str(value)[:40].encode("ascii", "backslashreplace").decode(),
 )
 def test_a_fault_is_named_by_its_pointer(api: Api, pointer: str, fields: dict[str, Any]) -> None:
-    """Each field is checked for range, type and spelling; a boolean or a float is no integer."""
+    """Each field is checked for range, type and spelling; a boolean or a fraction is no integer."""
     assert pointers(post(api, ask(**fields))) == [pointer]
 
 

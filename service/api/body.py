@@ -3,6 +3,7 @@
 import asyncio
 import json
 import math
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from fastapi import Request
@@ -15,6 +16,8 @@ _PATIENCE = 16
 _BODY_TIMEOUT_S = 20.0
 #: Below Python's own limit, whose message speaks of interpreter settings.
 _LONGEST_INTEGER = 4000
+#: No integer of the contract is larger.
+_BEYOND_INTEGERS = 2.0**64
 
 
 async def read_json(request: Request, *, max_bytes: int) -> Any:
@@ -70,11 +73,18 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _float(text: str) -> float:
+def _float(text: str) -> int | float:
     number = float(text)
     if math.isinf(number):
         # It has no canonical spelling, which idempotency rests on.
         raise ValueError("a number is beyond the range of floats")
+    # To JSON Schema, and so to our OpenAPI document, 7.0 is an integer; to RFC 8785 too, which spells it 7.
+    if (
+        abs(number) < _BEYOND_INTEGERS
+        and number.is_integer()
+        and (exact := Decimal(text)) == int(exact)
+    ):
+        return int(exact)
     return number
 
 

@@ -1,0 +1,91 @@
+"""Every route of a real deployment against its own OpenAPI document, by Schemathesis with all checks.
+
+`python -m tests.fuzz.api --examples 2000` is what `make fuzz` runs.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from tests.fixtures.fleet import Fleet
+from tests.fuzz.document import narrowed
+
+#: Jobs are small, so that the worker keeps up with thousands of them.
+MAX_COUNT = 4096
+LABELS: list[Any] = [0, 3, "7"]
+#: 404 there says that no repair of this job was asked for, though the job is known.
+CONFIG = """
+[[operations]]
+include-operation-id = "get_repair"
+checks.ensure_resource_availability.enabled = false
+"""
+PHASES = "examples,coverage,fuzzing,stateful"
+
+
+def schemathesis(
+    http: httpx.Client,
+    folder: Path,
+    *,
+    jobs: list[str],
+    max_count: int,
+    examples: int,
+    phases: str = PHASES,
+) -> subprocess.CompletedProcess[str]:
+    """Run every check on every route of the server behind `http`; returncode 0 means nothing was found."""
+    document = http.get("/openapi.json").json()
+    decoders = [card["name"] for card in http.get("/v1/decoders").json()["decoders"]]
+    allowed = narrowed(document, decoders=decoders, labels=LABELS, jobs=jobs, max_count=max_count)
+    (folder / "openapi.json").write_text(json.dumps(allowed))
+    (folder / "schemathesis.toml").write_text(CONFIG)
+    words = [
+        *("run", "openapi.json", "--url", str(http.base_url)),
+        *("--phases", phases, "--max-examples", str(examples), "--seed", "1"),
+        *("--continue-on-failure", "--no-color", "--generation-database", "none"),
+        *("--report", "junit", "--report-junit-path", "junit.xml"),
+    ]
+    return subprocess.run(
+        [sys.executable, "-m", "schemathesis.cli", *words],
+        cwd=folder,
+        env=os.environ | {"SCHEMATHESIS_HOOKS": "tests.fuzz.hooks", "PYTHONPATH": str(Path.cwd())},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def _jobs(fleet: Fleet) -> list[str]:
+    """One completed and one cancelled job."""
+    done = fleet.wait(fleet.submit(count=MAX_COUNT))
+    stopped = fleet.submit(decoder="large", compression="small", count=MAX_COUNT)
+    fleet.http.post(f"/v1/jobs/{stopped.id}/cancel")
+    return [done.id, fleet.wait(stopped).id]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--examples", type=int, default=100, help="requests a route")
+    examples = parser.parse_args().examples
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        fleet = Fleet(folder, max_count=MAX_COUNT)
+        try:
+            fleet.start(api=1, sweep=1, worker=1)
+            told = schemathesis(
+                fleet.http, folder, jobs=_jobs(fleet), max_count=MAX_COUNT, examples=examples
+            )
+            failed = fleet.events("request_failed")
+        finally:
+            fleet.stop()
+    print(told.stdout, *failed, sep="\n")
+    return told.returncode or bool(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

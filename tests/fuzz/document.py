@@ -1,0 +1,40 @@
+"""The OpenAPI document as one server can know it: its own decoders, jobs and limits instead of any."""
+
+import json
+from typing import Any
+
+#: Well formed, and known to nobody.
+NOBODY = "nobody-knows-this-job"
+
+
+def narrowed(
+    document: Any, *, decoders: list[str], labels: list[Any], jobs: list[str], max_count: int
+) -> Any:
+    """What the document allows and this server has: whatever still fits must be accepted.
+
+    Without it nearly every request would ask for a decoder that is not there, and end at the first check.
+    """
+    document = json.loads(json.dumps(document))
+    request = document["components"]["schemas"]["JobRequest"]
+    request["properties"]["decoder"] = {"enum": decoders}
+    request["properties"]["label"] = {"enum": labels}
+    request["properties"]["count"]["maximum"] = max_count
+    request["required"] = [*request["required"], "label"]
+    for path, method, parameter in _parameters(document):
+        if parameter["name"] == "job_id" and method != "delete":
+            parameter["schema"] = {"enum": [*jobs, NOBODY]}
+        if (path, parameter["name"]) == ("/v1/decoders/{name}", "name"):
+            parameter["schema"] = {"enum": decoders}
+        if parameter["name"] == "cursor":
+            # Opaque: only the server can tell which are its own.
+            parameter["schema"] = {"enum": [""]}
+    return document
+
+
+def _parameters(document: Any) -> list[tuple[str, str, Any]]:
+    return [
+        (path, method, parameter)
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        for parameter in operation.get("parameters", [])
+    ]

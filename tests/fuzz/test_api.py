@@ -1,0 +1,48 @@
+"""Ten requests a route against the published document; `make fuzz` makes thousands, and sequences of them."""
+
+from pathlib import Path
+
+from tests.fixtures.api import Api
+from tests.fuzz.api import schemathesis
+
+
+def test_every_route_keeps_its_document(lasting: Api, tmp_path: Path) -> None:
+    """No 5xx, no undocumented status, header or form; what the schema allows is accepted, the rest refused."""
+    told = schemathesis(
+        lasting.http,
+        tmp_path,
+        jobs=[lasting.completed()["id"]],
+        max_count=lasting.settings.max_count,
+        examples=10,
+        phases="fuzzing",
+    )
+    assert told.returncode == 0, told.stdout
+
+
+def test_whole_numbers_may_be_spelt_as_floats(lasting: Api) -> None:
+    """To JSON Schema 42.0 is an integer, and to RFC 8785 the same number as 42: one body, one job."""
+    headers = {"Idempotency-Key": "whole-numbers", "Content-Type": "application/json"}
+    bodies = [
+        f'{{"decoder": "tiny", "label": 3, "count": {count}, "seed": {seed}, "temperature": {heat}}}'
+        for count, seed, heat in [
+            ("10", "42", "1"),
+            ("10.0", "4.2e1", "1.0"),
+            ("1E1", "42.00", "1e0"),
+        ]
+    ]
+    answers = [lasting.http.post("/v1/jobs", content=body, headers=headers) for body in bodies]
+    assert [answer.status_code for answer in answers] == [202, 202, 202]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+def test_a_large_whole_number_is_not_rounded(lasting: Api) -> None:
+    """Through a float a neighbour's seed would be drawn."""
+    body = b'{"decoder": "tiny", "label": 3, "count": 10, "seed": 9007199254740993.0}'
+    job = lasting.http.post("/v1/jobs", content=body).json()
+    assert job["request"]["seed"] == 2**53 + 1
+
+
+def test_a_fraction_is_no_whole_number(lasting: Api) -> None:
+    """Not even one that a float cannot tell from a whole number."""
+    body = b'{"decoder": "tiny", "label": 3, "count": 10.00000000000000000001}'
+    assert lasting.http.post("/v1/quotes", content=body).status_code == 422
