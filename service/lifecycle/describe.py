@@ -41,12 +41,14 @@ def described_from_storage(storage: Storage, job_id: str, *, owner: str) -> Job:
     if job.owner != owner:
         raise UnknownJob
     outcome = read_outcome(storage, job_id)
-    if outcome is not None:
-        return _ended(job, outcome)
-    # A request without a marker was cut off before its 202: nobody was ever told this id.
-    if not exists(storage, layout.active(job_id)):
+    if outcome is None and exists(storage, layout.active(job_id)):
+        return _accepted(job)
+    # Looked for again: a finisher may have written the outcome and taken the marker away between the two looks.
+    outcome = outcome or read_outcome(storage, job_id)
+    if outcome is None:
+        # A request without a marker was cut off before its 202: nobody was ever told this id.
         raise UnknownJob
-    return _accepted(job)
+    return _ended(job, outcome)
 
 
 def read_request(storage: Storage, job_id: str) -> AcceptedRequest:

@@ -1,0 +1,80 @@
+"""The mutants, by who catches them: the simulator, or the model of the ledger."""
+
+from service.lifecycle import dispatch, finish, rebuild, submit
+from tests.model.mutants import Mutant, in_function, in_script
+from workers import shard, stored, sweep
+
+#: What ends up wrong, lost or stuck: seen from outside, after some seeds.
+SIMULATED: tuple[Mutant, ...] = (
+    in_script("commit keeps the lease", "commit", "redis.call('ZREM', LEASES, shard)"),
+    in_script(
+        "commit counts what it does not store", "commit", "redis.call('SETBIT', DONE, shard, 1)"
+    ),
+    in_script("commit finishes one early", "commit", "'shards')) then", "'shards')) - 1 then"),
+    in_script("claim ignores the window", "claim", "while live < window and", "while"),
+    in_script(
+        "claim sends nothing again",
+        "claim",
+        "elseif live < window and sent < room then",
+        "elseif false then",
+    ),
+    in_script(
+        "claim takes the job off the outbox",
+        "claim",
+        "due_at((starved",
+        "never_due(); local _ = ((starved",
+    ),
+    in_script(
+        "begin does not count attempts",
+        "begin",
+        "'HINCRBY', ATTEMPTS, shard, 1)",
+        "'HINCRBY', ATTEMPTS, shard, 0)",
+    ),
+    in_script("create starts over", "create", "if status then return 'EXISTS' end"),
+    in_script("reopen forgets a hole", "reopen", "for i = 3, #ARGV", "for i = 4, #ARGV"),
+    in_script("resolve leaves the job due", "resolve", "never_due()"),
+    in_script(
+        "an owner is not looked at later",
+        "prelude",
+        "redis.call('ZADD', 'lm:later', first[2], name)",
+    ),
+    in_function(
+        "no manifest",
+        *(finish.finish, "intended == Status.COMPLETED and not", "False and not"),
+    ),
+    in_function(
+        "the outcome before the manifest",
+        *(finish.finish, "intended == Status.COMPLETED and not"),
+        "intended == Status.COMPLETED and not settle("
+        "parts, _decided(parts, job_id, entry, intended)) and not",
+    ),
+    in_function(
+        "the outcome is written over",
+        *(
+            finish._decided,
+            "create_or_keep(parts.storage, layout.job_outcome(job_id), offer.to_json())",
+        ),
+        "(parts.storage.put(layout.job_outcome(job_id), offer.to_json()), offer.to_json())[1]",
+    ),
+    in_function(
+        "the finisher believes the bitmap",
+        *(finish._write_manifest, "set(stored_shards(parts.storage, request))"),
+        "set(range(request.shards))",
+    ),
+    in_function("nothing is rebuilt", sweep.Sweep.turn, "rebuild(self._parts)", "0"),
+    in_function(
+        "ended jobs are rebuilt",
+        *(rebuild._recreate, "if outcome is not None:", "if False:"),
+    ),
+    in_function("intents are nobody's", dispatch._send_claimed, "finish(parts, job_id)", "pass"),
+    in_function(
+        "no marker", submit._enter, 'parts.storage.put(layout.active(job.id), b"")', "pass"
+    ),
+    in_function(
+        "the shard is not stored", shard._write, "parts.storage.create(", "(lambda *_, **__: None)("
+    ),
+    in_function(
+        "stored bytes are believed", stored.adopt, "sha256_hex(data) != record.sha256", "False"
+    ),
+    in_function("a failed try never counts", shard._give_back, "counts=counts", "counts=False"),
+)

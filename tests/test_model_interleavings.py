@@ -1,0 +1,61 @@
+"""Interleavings that the simulator found, each on its own: an effect of one process between two looks of another."""
+
+from collections.abc import Callable
+
+import pytest
+
+from service.contract import layout
+from service.contract.errors import UnknownJob
+from service.contract.job import Outcome, Progress, Status
+from service.contract.request import AcceptedRequest
+from service.lifecycle.describe import described_from_storage
+from tests.fixtures.ledger import CREATED_AT, resolved
+from tests.model.store import MemoryStorage
+
+JOB = "job-00001"
+
+
+class Between(MemoryStorage):
+    """Something happens just before the first look at one key."""
+
+    def __init__(self, key: str, happens: Callable[[MemoryStorage], None]) -> None:
+        super().__init__()
+        self.key, self.happens = key, happens
+
+    def _found(self, key: str):  # type: ignore[no-untyped-def]
+        if key == self.key:
+            self.key = ""
+            self.happens(self)
+        return super()._found(key)
+
+
+def ended(storage: MemoryStorage) -> None:
+    outcome = Outcome(id=JOB, status=Status.COMPLETED, progress=Progress(), finished_at=CREATED_AT)
+    storage.create(layout.job_outcome(JOB), outcome.to_json())
+    storage.delete(layout.active(JOB))
+
+
+def accepted(storage: MemoryStorage) -> MemoryStorage:
+    request = AcceptedRequest(
+        id=JOB,
+        owner="ann",
+        given={},
+        given_sha256="0" * 64,
+        resolved=resolved(),
+        created_at=CREATED_AT,
+    )
+    storage.put(layout.job_request(JOB), request.to_json())
+    return storage
+
+
+def test_a_job_that_ends_while_it_is_looked_for_is_found() -> None:
+    """Its outcome comes and its marker goes between the two looks; an accepted job is never unknown."""
+    storage = accepted(Between(layout.active(JOB), ended))
+    storage.put(layout.active(JOB), b"")
+    assert described_from_storage(storage, JOB, owner="ann").status == Status.COMPLETED
+
+
+def test_a_submit_that_was_cut_off_made_no_job() -> None:
+    """A request alone was never answered for."""
+    with pytest.raises(UnknownJob):
+        described_from_storage(accepted(MemoryStorage()), JOB, owner="ann")
