@@ -30,7 +30,12 @@ def test_an_https_url_of_a_named_host_is_read(url: str, address: str, target: st
     "url",
     [
         *("", "example.org", "//example.org/", "https://", "https:///x", "https:/example.org/"),
-        *("http://example.org/", "HTTPS://example.org/", "ftp://example.org/", "file:///etc/passwd"),
+        *(
+            "http://example.org/",
+            "HTTPS://example.org/",
+            "ftp://example.org/",
+            "file:///etc/passwd",
+        ),
         *("gopher://example.org/", "javascript:alert(1)", "unix:///run/docker.sock"),
         # somebody's name and password, and what one parser takes for a host and another does not
         *("https://user@example.org/", "https://user:word@example.org/", "https://@example.org/"),
@@ -38,7 +43,11 @@ def test_an_https_url_of_a_named_host_is_read(url: str, address: str, target: st
         *("https://example.org\\@127.0.0.1/", "https://example.org#@127.0.0.1/"),
         *("https://example.org /", " https://example.org/", "https://example.org/\r\nX: y"),
         *("https://example.org/\x00", "https://example.org/é", "https://exämple.org/"),
-        *("https://127.0.0.1%2523@example.org/", "https://example%2eorg/", "https://example.org/ x"),
+        *(
+            "https://127.0.0.1%2523@example.org/",
+            "https://example%2eorg/",
+            "https://example.org/ x",
+        ),
         # odd ports
         *("https://example.org:22/", "https://example.org:8443/", "https://example.org:80/"),
         *("https://example.org:0443/", "https://example.org:/", "https://example.org:99999/"),
@@ -50,7 +59,12 @@ def test_an_https_url_of_a_named_host_is_read(url: str, address: str, target: st
         *("https://[::1%25eth0]/", "https://①②⑦.⓪.⓪.①/", "https://169.254.169.254/latest/"),
         # names that only a resolver on this machine knows
         *("https://localhost/", "https://metadata/", "https://redis:443/", "https://example.org./"),
-        *("https://-example.org/", "https://example-.org/", "https://a..b/", "https://_a.example.org/"),
+        *(
+            "https://-example.org/",
+            "https://example-.org/",
+            "https://a..b/",
+            "https://_a.example.org/",
+        ),
         "https://" + "a" * 64 + ".org/",
         "https://example.org/" + "a" * MAX_URL_CHARS,
     ],
