@@ -21,6 +21,7 @@ from service.contract.shard import Shard, shard_at
 from service.lifecycle.dispatch import dispatch
 from service.lifecycle.finish import finish
 from service.lifecycle.parts import Parts
+from service.lifecycle.retention import stale_before
 from workers.body import Bodies, Body
 from workers.cores import Cores
 from workers.lease import Lease, Watch
@@ -85,7 +86,7 @@ def _stored(
     shard = shard_at(index, count=request.count, shard_size=request.shard_size)
     key = layout.shard_of(request.recipe, shard)
     with lease.held():
-        record = adopt(studio.parts.storage, key)
+        record = adopt(studio.parts.storage, key, refresh_before=stale_before(studio.parts))
     if record is not None:
         return record, True
     started = time.monotonic()
@@ -101,7 +102,8 @@ def _stored(
 
 
 def _made(studio: Studio, request: ResolvedRequest, shard: Shard, body: Body, lease: Lease) -> Made:
-    decoder = studio.sessions.get(request.decoder, request.digest)
+    with lease.held():
+        decoder = studio.sessions.get(request.decoder, request.digest)
     with studio.cores.one(small=request.shards == 1, keep=lease.keep) as keep:
         return make_shard(decoder, request, shard, body, device=studio.device, keep=keep)
 
