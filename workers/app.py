@@ -9,13 +9,12 @@ import time
 from typing import Any
 
 import structlog
-from celery.signals import setup_logging, worker_ready
+from celery.signals import setup_logging, worker_ready, worker_shutting_down
 from celery.worker import state
 
 from service.adapters.events import configure_logging
 from service.adapters.queue import celery_app
 from service.contract.errors import DecoderRefused
-from service.contract.limits import limits_of
 from service.contract.settings import WorkerSettings
 from service.lifecycle.decoders import list_cards
 from service.lifecycle.parts import check_parts, open_parts
@@ -24,8 +23,10 @@ from workers.cores import Cores
 from workers.decoder import check_onnxruntime, profile_of
 from workers.heart import Heart
 from workers.lease import Watch
+from workers.leaving import Leaving
 from workers.sessions import Sessions
 from workers.shard import Studio
+from workers.sign import Sign
 from workers.tasks import register_tasks
 from workers.warm import compile_kernels
 
@@ -61,8 +62,7 @@ def _deliver(settings: WorkerSettings, studio: Studio) -> int:
     name = f"{socket.gethostname()}-{os.getpid()}"
     profile = profile_of(settings.device)
     heart = Heart(
-        studio.parts.ledger,
-        studio.watch,
+        *(studio.parts.ledger, studio.parts.queue, studio.watch, Sign(settings.heartbeat_file)),
         name=name,
         slots=settings.slots,
         profile=profile,
@@ -75,7 +75,11 @@ def _deliver(settings: WorkerSettings, studio: Studio) -> int:
             heart.start()
         log.info("worker_ready", worker=name, slots=settings.slots, **profile)
 
+    def leaving(**_: object) -> None:
+        Leaving(studio, heart, grace_s=settings.grace_s).start()
+
     worker_ready.connect(ready)
+    worker_shutting_down.connect(leaving)
     # Celery would set its own handlers and levels over ours.
     setup_logging.connect(_keep_logging)
     try:
@@ -102,7 +106,7 @@ def _consume(settings: WorkerSettings, studio: Studio, name: str) -> int:
 
 def _celery_worker(settings: WorkerSettings, studio: Studio, name: str) -> Any:
     app = celery_app(settings)
-    register_tasks(app, studio, limits_of(settings))
+    register_tasks(app, studio, settings.limits)
     # Threads: a forked child inherits neither CUDA nor an ONNX Runtime session, and `solo` loses its
     # running task at shutdown. Gossip and mingle talk to other workers, which nothing here needs.
     return app.Worker(

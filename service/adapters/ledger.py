@@ -12,6 +12,7 @@ import redis
 
 from service.adapters.ledger_values import Admission, Begin, Claim, Entry, Verdict, entry_of
 from service.adapters.redis_client import answered
+from service.adapters.redis_memory import RedisMemory
 from service.adapters.turns import Turns
 from service.adapters.webhook_schedule import WebhookSchedule
 from service.contract.job import Status
@@ -53,6 +54,7 @@ class Ledger:
     ) -> None:
         # redis-py types every answer as sync or async, bytes or text; ours is sync and text.
         self._redis: Any = client
+        self._memory = RedisMemory(client)
         self._clock = clock
         self._lease_ms, self._queue_lease_ms = int(lease_s * 1000), int(queue_lease_s * 1000)
         self._max_attempts, self._ttl_ms = max_attempts, int(ttl_s * 1000)
@@ -67,7 +69,11 @@ class Ledger:
     # a job's way in
 
     def admit(self, job_id: str, *, owner: str, samples: int, limits: Limits) -> Admission:
-        """Hold a job of so many samples against all limits at once; take its share of each, or of none."""
+        """Hold a job of so many samples against all limits at once; take its share of each, or of none.
+
+        Raises LedgerFull before Redis is so full that accepted jobs could not go on.
+        """
+        self._memory.refuse_when_full()
         most = (
             limits.max_requests_per_minute,
             limits.max_active_jobs,

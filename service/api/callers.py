@@ -46,12 +46,12 @@ async def _caller(
     if needed is None:
         needed = await run_in_threadpool(office.keyring.are_needed)
     if not needed:
-        return Caller(ANONYMOUS, office.limits)
+        return Caller(ANONYMOUS, office.settings.limits)
     key = await _key(office, credentials, request.client.host if request.client else "")
     for scope in wanted.scopes:
         if Scope(scope) not in key.scopes:
             raise ScopeMissing(f"the API key lacks the scope {scope!r}")
-    return Caller(key.owner, key.limits.over(office.limits))
+    return Caller(key.owner, key.limits.over(office.settings.limits))
 
 
 async def _key(

@@ -7,7 +7,6 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.api.failures import Failures
-from service.contract.limits import Limits, limits_of
 from service.contract.settings import ApiSettings
 from service.lifecycle.keyring import Keyring
 from service.lifecycle.parts import Parts
@@ -26,10 +25,6 @@ class Office:
     keyring: Keyring
     failures: Failures = field(default_factory=Failures)
     checkers: Executor = field(default_factory=_checkers)
-
-    @property
-    def limits(self) -> Limits:
-        return limits_of(self.settings)
 
 
 def _office(request: Request) -> Office:

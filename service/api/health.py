@@ -12,8 +12,7 @@ from service.api.deps import Office, TheOffice
 from service.api.problems import documented
 from service.api.refusals import NotReady
 from service.contract.errors import Unavailable
-from service.contract.limits import Limits
-from service.contract.settings import MOST
+from service.contract.limits import MOST, Limits
 
 log = structlog.get_logger(__name__)
 

@@ -18,7 +18,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")
 
 
 def connect(url: str | None) -> "Client":
-    """A client of the named server. Raises SettingsInvalid for something that is no URL."""
+    """A client of the named server. Raises SettingsInvalid for something that is no URL, or no key."""
     from latentmill import Client
 
-    return Client(load_settings(ClientSettings, url=url).url)
+    settings = load_settings(ClientSettings, url=url)
+    key = settings.api_key
+    return Client(settings.url, api_key=key.get_secret_value() if key else None)

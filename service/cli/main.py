@@ -15,6 +15,7 @@ from service.cli import (
     evaluating,
     exporting,
     jobs,
+    keys,
     one_machine,
     publishing,
     roles,
@@ -53,6 +54,7 @@ for room in (
     publishing,
     samples,
     roles,
+    keys,
 ):
     room.register(app)
 

@@ -86,6 +86,9 @@ class ShardNotStored(LatentmillError):
 class ShardExpired(LatentmillError):
     """The shard was stored and is gone; POST the job's repair link to make the same bytes again."""
 
+    #: Where a POST makes it again; None while the job is not complete and makes it again by itself.
+    repair: str | None = None
+
 
 @dataclass(frozen=True)
 class Allowance:
@@ -133,6 +136,10 @@ class StorageUnavailable(Unavailable):
 
 class LedgerUnavailable(Unavailable):
     """Redis does not answer."""
+
+
+class LedgerFull(LedgerUnavailable):
+    """Redis is nearly full; nothing was accepted."""
 
 
 class ObjectMissing(LatentmillError):

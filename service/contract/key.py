@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import Field
 
@@ -32,7 +33,7 @@ class Key(Value):
     id: str = Field(pattern=KEY_ID)
     sha256: str = Field(pattern=SHA256)
     owner: str = Field(pattern=OWNER)
-    scopes: frozenset[Scope] = Field(strict=False, min_length=1)
+    scopes: tuple[Annotated[Scope, Field(strict=False)], ...] = Field(min_length=1)
     created_at: Moment = Field(strict=False)
     expires_at: Moment | None = Field(default=None, strict=False)
     revoked_at: Moment | None = Field(default=None, strict=False)

@@ -2,8 +2,11 @@
 
 from pydantic import Field
 
-from service.contract.settings import MOST, AcceptingSettings
 from service.contract.value import Value
+
+#: No limit is above this: integers of HTTP's structured fields (RFC 9651) have 15 digits, and Redis
+#: scripts count in doubles.
+MOST = 10**15 - 1
 
 _MANY = Field(default=0, ge=0, le=MOST)
 
@@ -37,8 +40,3 @@ class LimitOverrides(Value):
 
     def over(self, limits: Limits) -> Limits:
         return Limits.model_validate(limits.model_dump() | self.model_dump(exclude_none=True))
-
-
-def limits_of(settings: AcceptingSettings) -> Limits:
-    """The limits of every owner whose key sets no others."""
-    return Limits.model_validate({name: getattr(settings, name) for name in Limits.model_fields})

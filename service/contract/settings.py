@@ -10,13 +10,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.contract.errors import SettingsInvalid
+from service.contract.limits import MOST, Limits
 from service.contract.request import MAX_BODY_BYTES
 from service.contract.webhook_signature import read_secrets
 from service.contract.webhook_url import read_hosts
-
-#: No limit is above this: integers of HTTP's structured fields (RFC 9651) have 15 digits, and Redis
-#: scripts count in doubles.
-MOST = 10**15 - 1
 
 
 class Settings(BaseSettings):
@@ -171,6 +168,11 @@ class AcceptingSettings(WebhookSettings):
         description="Most samples one owner may ask for in a day of UTC; 0 is no limit.",
     )
 
+    @property
+    def limits(self) -> Limits:
+        """Of every owner whose key sets no others."""
+        return Limits.model_validate({name: getattr(self, name) for name in Limits.model_fields})
+
 
 class ApiSettings(AcceptingSettings):
     """The HTTP API."""
@@ -195,6 +197,13 @@ def _cores_for(device: str | None) -> int:
     affinity = getattr(os, "sched_getaffinity", None)
     usable = len(affinity(0)) if affinity else os.cpu_count() or 1
     return min(MAX_CORES, usable)
+
+
+_HEARTBEAT_FILE: Path | None = Field(
+    None,
+    description="File that is written every few seconds while the process works or waits for work: the machine's "
+    "monotonic clock, in seconds. For health checks.",
+)
 
 
 class WorkerSettings(AcceptingSettings):
@@ -232,11 +241,19 @@ class WorkerSettings(AcceptingSettings):
         gt=0,
         description="Seconds without progress after which the process ends itself and is restarted.",
     )
+    grace_s: float = Field(
+        25.0,
+        ge=0,
+        description="Seconds that a worker told to stop has for the shards in hand; what is not stored by then is "
+        "handed to the others. A few less than whoever stops it waits before it kills.",
+    )
+    heartbeat_file: Path | None = _HEARTBEAT_FILE
 
 
 class SweepSettings(WebhookSettings):
     """The sweep."""
 
+    heartbeat_file: Path | None = _HEARTBEAT_FILE
     sweep_interval_s: float = Field(
         1.0, gt=0, description="Seconds between looks for work that stopped moving."
     )
@@ -257,6 +274,9 @@ class ClientSettings(BaseSettings):
 
     url: str = Field(
         "http://127.0.0.1:8000", description="The server that the command line talks to."
+    )
+    api_key: SecretStr | None = Field(
+        None, description="The API key that the command line sends, where the server asks for one."
     )
 
 

@@ -45,7 +45,7 @@ def create_key(
         id=id_of(sha256),
         sha256=sha256,
         owner=owner,
-        scopes=frozenset(scopes),
+        scopes=tuple(scope for scope in Scope if scope in scopes),
         created_at=now,
         expires_at=expires_at,
         limits=limits or LimitOverrides(),

@@ -26,6 +26,7 @@ _FIRST_LOOK_S = 0.02
 class Client:
     """Talks to one Latentmill server. A job is named by its id or by the Job itself.
 
+    `api_key` is what `latentmill keys create` printed; a server without keys needs none.
     Requests are tried again for `patience_s` seconds while the server is away or busy; `timeout_s`
     bounds each wait for the network. Refusals are errors of `latentmill.errors`. Safe to use from
     several threads; close it, or use it as a context manager.
@@ -35,10 +36,13 @@ class Client:
         self,
         url: str = "http://127.0.0.1:8000",
         *,
+        api_key: str | None = None,
         timeout_s: float = 30.0,
         patience_s: float = 30.0,
     ) -> None:
-        self._transport = Transport(url, timeout_s=timeout_s, patience_s=patience_s)
+        self._transport = Transport(
+            url, api_key=api_key, timeout_s=timeout_s, patience_s=patience_s
+        )
 
     def __enter__(self) -> "Client":
         return self

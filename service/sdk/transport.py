@@ -1,6 +1,7 @@
 """HTTP with patience: what may pass is tried again, the rest becomes an error of the one tree."""
 
 import random
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ from service.contract.errors import (
     SettingsInvalid,
     Unavailable,
 )
+from service.contract.key import TOKEN
 
 Answer = TypeVar("Answer")
 
@@ -32,14 +34,21 @@ class Transport:
     `timeout_s` bounds each wait for the network, `patience_s` all tries of one request together.
     """
 
-    def __init__(self, url: str, *, timeout_s: float, patience_s: float) -> None:
+    def __init__(
+        self, url: str, *, api_key: str | None = None, timeout_s: float, patience_s: float
+    ) -> None:
         self.url, self.patience_s = _checked(url), patience_s
         self._is_known = False
         # A proxy is never the way to this very machine.
         is_loopback = urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
         timeout = httpx.Timeout(timeout_s, connect=min(5.0, timeout_s))
         self._http = httpx.Client(
-            base_url=self.url, timeout=timeout, trust_env=not is_loopback, follow_redirects=True
+            base_url=self.url,
+            # httpx leaves it out where a redirect leads to another origin, as signed URLs do.
+            headers={} if api_key is None else {"Authorization": f"Bearer {_key(api_key)}"},
+            timeout=timeout,
+            trust_env=not is_loopback,
+            follow_redirects=True,
         )
 
     def close(self) -> None:
@@ -108,6 +117,13 @@ def _unreachable(url: str, error: Exception) -> ServerUnreachable:
     )
     refusal.retry_after_s = 0
     return refusal
+
+
+def _key(api_key: str) -> str:
+    # The key itself is never told: messages end in logs.
+    if not re.fullmatch(TOKEN, api_key):
+        raise SettingsInvalid("the API key is not one: it looks like lm_ and 43 letters")
+    return api_key
 
 
 def _checked(url: str) -> str:
