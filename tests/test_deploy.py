@@ -1,21 +1,20 @@
 """What is deployed: compose file, images and locks say what the code and the promises need."""
 
 import re
+import resource
 import runpy
-import socket
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 import yaml
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from service.adapters.ledger import Ledger
 from service.adapters.storage import exists, open_storage
 from service.contract import layout
 from service.contract.settings import (
@@ -25,8 +24,10 @@ from service.contract.settings import (
     WorkerSettings,
     child_environment,
 )
+from tests.fixtures.api import Api
 from tests.fixtures.redis import free_port
 from tests.fixtures.s3 import S3Server
+from workers.sign import Sign
 
 ROOT = Path(__file__).parent.parent
 DOCKER = ROOT / "deploy" / "docker"
@@ -153,7 +154,8 @@ def test_every_role_has_an_image(role: str) -> None:
 def test_every_image_checks_its_own_health(target: str) -> None:
     """The check is named after the role that the image runs."""
     role = target.partition("-")[0]
-    assert f'CMD ["python", "/opt/latentmill/healthy.py", "{role}"]' in stages()[target]
+    assert f'CMD ["python", "-IS", "/opt/latentmill/healthy.py", "{role}"]' in stages()[target]
+    assert "LATENTMILL_HEARTBEAT_FILE=/tmp/" in stages()["role"]
     assert f'CMD ["{role}"]' in stages()[target]
 
 
@@ -222,10 +224,10 @@ def test_the_lowest_versions_are_the_lower_bounds() -> None:
     assert [line for line in lines if not line.startswith("#")] == GENERATE["lowest"]()
 
 
-def ask_health(role: str, redis_url: str) -> subprocess.CompletedProcess[str]:
+def ask_health(role: str, **settings: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, DOCKER / "healthy.py", role],
-        env=child_environment(redis_url=redis_url, port=free_port()),
+        [sys.executable, "-IS", DOCKER / "healthy.py", role],
+        env=child_environment(**settings),
         capture_output=True,
         text=True,
         timeout=30,
@@ -233,27 +235,38 @@ def ask_health(role: str, redis_url: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("role", ["api", "worker", "sweep"])
-def test_health_says_no_when_it_means_no(role: str, redis_url: str) -> None:
-    """A container in which nothing works is not called healthy."""
-    assert ask_health(role, redis_url).returncode != 0
+def test_health_says_no_when_it_means_no(role: str, tmp_path: Path) -> None:
+    """A container in which nothing works is not called healthy, and the reason is one line."""
+    asked = ask_health(role, port=free_port(), heartbeat_file=tmp_path / "none")
+    assert asked.returncode == 1
+    assert len(asked.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("role", ["worker", "sweep"])
-def test_health_says_yes_when_the_role_has_shown_itself(role: str, redis_url: str) -> None:
-    """A worker of this host that beats, a sweep that knows this Redis."""
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        ledger = Ledger(client)
-        ledger.heartbeat(f"{socket.gethostname()}-1", slots=1, info="{}", ttl_s=30)
-        ledger.mark_rebuilt()
-    asked = ask_health(role, redis_url)
-    assert asked.returncode == 0, asked.stderr
+@pytest.mark.parametrize(("age_s", "healthy"), [(0, True), (20, True), (40, False), (-60, False)])
+def test_health_is_a_recent_sign_of_life(age_s: float, healthy: bool, tmp_path: Path) -> None:
+    """An old sign is none, nor is one from before the machine started, whose clock had run further."""
+    beat = tmp_path / "beat"
+    beat.write_text(f"{time.monotonic() - age_s:.1f}\n")
+    assert (ask_health("worker", heartbeat_file=beat).returncode == 0) is healthy
+    assert ask_health("sweep", heartbeat_file=beat).returncode == (0 if age_s >= 0 else 1)
 
 
-def test_health_is_not_taken_from_another_host(redis_url: str) -> None:
-    """A live worker elsewhere says nothing of this container's."""
-    with redis.Redis.from_url(redis_url, decode_responses=True) as client:
-        Ledger(client).heartbeat("elsewhere-1", slots=1, info="{}", ttl_s=30)
-    assert ask_health("worker", redis_url).returncode == 1
+def test_a_health_check_costs_next_to_nothing(lasting: Api, tmp_path: Path) -> None:
+    """It runs every few seconds beside a worker that needs every core: less than 0.1 s of processor time."""
+    Sign(tmp_path / "beat").give()
+    for role in ("worker", "api"):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        asked = ask_health(role, port=lasting.settings.port, heartbeat_file=tmp_path / "beat")
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        assert asked.returncode == 0, asked.stderr
+        assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.1
+
+
+def test_a_worker_hands_its_shards_back_before_it_is_killed() -> None:
+    """The grace that a worker gives itself ends before the container's."""
+    for service in (SERVICES["worker"], SERVICES["worker-gpu"]):
+        grace_s = float(service["environment"]["LATENTMILL_GRACE_S"])
+        assert grace_s + 5 <= float(service["stop_grace_period"].rstrip("s"))
 
 
 @pytest.mark.s3

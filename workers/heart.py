@@ -1,4 +1,4 @@
-"""A worker's heartbeat: tells the ledger its slots, and ends the process when a shard stopped moving."""
+"""A worker's heartbeat: tells the ledger its slots, and ends the process when it stopped moving."""
 
 import json
 import os
@@ -7,14 +7,19 @@ import threading
 import structlog
 
 from service.adapters.ledger import Ledger
+from service.adapters.queue import ShardQueue
 from service.contract.errors import LedgerUnavailable
 from workers.lease import Watch
+from workers.sign import Sign
 
 log = structlog.get_logger(__name__)
 
 BEAT_S = 2.0
 #: Five missed beats: dispatch stops counting on the slots.
 BELIEVED_S = 10.0
+#: So many beats in a row an idle worker may leave messages lying: a minute, longer than Celery pauses between two
+#: tries to reach a broker that was away.
+HUNGRY_BEATS = 30
 #: EX_SOFTWARE: a supervisor restarts, the lease brings the shard back.
 WEDGED = 70
 
@@ -25,7 +30,9 @@ class Heart(threading.Thread):
     def __init__(
         self,
         ledger: Ledger,
+        queue: ShardQueue,
         watch: Watch,
+        sign: Sign,
         *,
         name: str,
         slots: int,
@@ -33,20 +40,29 @@ class Heart(threading.Thread):
         limit_s: float,
     ) -> None:
         super().__init__(name="heart", daemon=True)
-        self._ledger, self._watch, self._worker = ledger, watch, name
-        self._slots, self._info, self._limit_s = slots, json.dumps(profile), limit_s
-        self._stopped = threading.Event()
+        self._ledger, self._queue, self._watch, self._sign = ledger, queue, watch, sign
+        self._worker, self._slots, self._info = name, slots, json.dumps(profile)
+        self._limit_s = limit_s
+        self._stopped, self._retired = threading.Event(), threading.Event()
+        self._hungry_beats, self._taken = 0, 0
 
     def run(self) -> None:
         while not self._stopped.is_set():
             self._end_if_wedged()
+            # Also while Redis is away: to restart this process would heal nothing.
+            self._sign.give()
             try:
-                self._ledger.heartbeat(
-                    self._worker, slots=self._slots, info=self._info, ttl_s=BELIEVED_S
-                )
+                self._beat()
             except LedgerUnavailable as error:
                 log.warning("heartbeat_failed", reason=str(error))
             self._stopped.wait(BEAT_S)
+
+    def _beat(self) -> None:
+        if not self._retired.is_set():
+            self._ledger.heartbeat(
+                self._worker, slots=self._slots, info=self._info, ttl_s=BELIEVED_S
+            )
+            self._end_if_starving()
 
     def _end_if_wedged(self) -> None:
         age_s = self._watch.oldest_s()
@@ -54,8 +70,26 @@ class Heart(threading.Thread):
             log.error("worker_wedged", seconds_without_progress=round(age_s))
             os._exit(WEDGED)
 
+    def _end_if_starving(self) -> None:
+        """A consumer that takes nothing, while there is something to take, never will again."""
+        is_fed = self._watch.working or self._watch.taken != self._taken or not self._queue.length()
+        self._hungry_beats = 0 if is_fed else self._hungry_beats + 1
+        self._taken = self._watch.taken
+        if self._hungry_beats > HUNGRY_BEATS:
+            log.error("worker_wedged", beats_without_a_message=self._hungry_beats)
+            os._exit(WEDGED)
+
+    def retire(self) -> None:
+        """Nobody counts on the slots any more; wedges are still looked for."""
+        self._retired.set()
+        self._say_goodbye()
+
     def stop(self) -> None:
         self._stopped.set()
+        self._sign.end()
+        self._say_goodbye()
+
+    def _say_goodbye(self) -> None:
         try:
             self._ledger.goodbye(self._worker)
         except LedgerUnavailable:

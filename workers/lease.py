@@ -75,8 +75,20 @@ class Watch:
 
     def __init__(self) -> None:
         self._held: set[Lease] = set()
+        self._lock = threading.Lock()
         #: Messages taken so far, and those that are worked on now.
         self.taken, self.working = 0, 0
+
+    @contextmanager
+    def at_work(self) -> Iterator[None]:
+        """Around all that is done for one message."""
+        with self._lock:
+            self.taken, self.working = self.taken + 1, self.working + 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.working -= 1
 
     def holding(self, lease: Lease) -> "_Held":
         return _Held(self._held, lease)

@@ -1,5 +1,6 @@
 """The sweep: looks for work that stopped moving. Any number of them may run, for all they do is idempotent."""
 
+import faulthandler
 import signal
 import threading
 import time
@@ -12,12 +13,17 @@ from service.contract.settings import SweepSettings
 from service.lifecycle.dispatch import dispatch
 from service.lifecycle.parts import Parts, check_parts, open_parts
 from service.lifecycle.rebuild import rebuild
+from service.lifecycle.repair import resend_repairs
+from workers.daily_prune import daily_prune
+from workers.sign import Sign
 from workers.webhook import post_office
 
 log = structlog.get_logger(__name__)
 
 #: Jobs looked at in one turn; a longer backlog is met in the next.
 JOBS_PER_TURN = 200
+#: A turn that takes longer hangs: even ten thousand jobs are rebuilt in less. The process ends, and is started again.
+TURN_LIMIT_S = 300.0
 
 
 class Sweep:
@@ -35,6 +41,7 @@ class Sweep:
             self._rebuilt_at = time.monotonic()
             if recreated:
                 log.warning("ledger_rebuilt", jobs=recreated)
+            resend_repairs(self._parts)
         dispatch(self._parts, limit=JOBS_PER_TURN)
 
 
@@ -50,15 +57,20 @@ def main(settings: SweepSettings) -> int:
     parts = open_parts(settings)
     check_parts(settings, parts)
     sweep = Sweep(parts, rebuild_interval_s=settings.rebuild_interval_s)
+    sign = Sign(settings.heartbeat_file)
     log.info("sweep_ready")
-    with post_office(settings, parts):
+    with post_office(settings, parts), daily_prune(parts):
         while not stopped.is_set():
+            sign.give()
             _turn(sweep)
             stopped.wait(settings.sweep_interval_s)
+    sign.end()
     return 0
 
 
 def _turn(sweep: Sweep) -> None:
+    # Its own thread in C: whatever holds this one, the traceback is told and the process ends.
+    faulthandler.dump_traceback_later(TURN_LIMIT_S, exit=True)
     try:
         sweep.turn()
     except Unavailable as error:
@@ -66,3 +78,5 @@ def _turn(sweep: Sweep) -> None:
     except Exception:
         # Whatever it was, tomorrow's jobs still need a sweep.
         log.exception("sweep_turn_failed")
+    finally:
+        faulthandler.cancel_dump_traceback_later()

@@ -25,18 +25,21 @@ def register_tasks(app: Celery, studio: Studio, limits: Limits) -> None:
 
     @app.task(name=RUN_SHARD)
     def shard(job_id: str, shard: int) -> None:
-        run_shard(studio, str(job_id), int(shard))
+        with studio.watch.at_work():
+            run_shard(studio, str(job_id), int(shard))
 
     @app.task(name=GENERATE_JOB, bind=True)
     def generate(task: Any, /, *args: Any, **body: Any) -> None:
-        try:
-            generate_job(studio.parts, task.request.id, args, body, limits=limits)
-        except Unavailable as error:
-            # No ledger knows of this message yet: it goes back to its queue, where nothing is lost.
-            log.warning("task_waits", job=task.request.id, reason=error.detail)
-            time.sleep(WAIT_S)
-            raise Reject(error, requeue=True) from error
+        with studio.watch.at_work():
+            try:
+                generate_job(studio.parts, task.request.id, args, body, limits=limits)
+            except Unavailable as error:
+                # No ledger knows of this message yet: it goes back to its queue, where nothing is lost.
+                log.warning("task_waits", job=task.request.id, reason=error.detail)
+                time.sleep(WAIT_S)
+                raise Reject(error, requeue=True) from error
 
     @app.task(name=REPAIR_JOB)
     def repair(job_id: str) -> None:
-        repair_job(studio, str(job_id))
+        with studio.watch.at_work():
+            repair_job(studio, str(job_id))

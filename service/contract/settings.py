@@ -184,6 +184,12 @@ class ApiSettings(AcceptingSettings):
         description="Answer without API keys on an address other than loopback. Compose sets it.",
     )
     max_body_bytes: int = Field(MAX_BODY_BYTES, ge=1024, description="Largest request body.")
+    max_connections: int = Field(
+        512,
+        ge=8,
+        le=100_000,
+        description="Most connections at once; when all are taken, the one idle longest makes room.",
+    )
     signed_url_s: int = Field(900, ge=1, le=900, description="Seconds a signed download URL lives.")
 
 

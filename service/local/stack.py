@@ -156,7 +156,10 @@ class Stack:
             command=(sys.executable, "-P", "-m", "service.cli.main", role),
             log=self._log(name),
             environment=child_environment(
-                **self.settings, host=self.plan.host, port=self.plan.port
+                # So that a worker hands its shards back before its time is over.
+                **{"grace_s": 0.7 * grace_s, **self.settings},
+                host=self.plan.host,
+                port=self.plan.port,
             ),
             stop_rank=stop_rank,
             grace_s=grace_s,
