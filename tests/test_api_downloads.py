@@ -87,6 +87,7 @@ def test_an_expired_shard_is_410_until_it_is_made_again(api: Api, redis_url: str
     api.parts.storage.delete(key)
     told = problem_of(api.http.get(shard_url(job, 0)), status=410, slug="shard-expired")
     assert "repair" in told["detail"]
+    assert told["repair"] == job["links"]["repair"]
     assert api.http.get(shard_url(job, 1)).status_code == 200
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()

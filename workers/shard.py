@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -21,7 +22,7 @@ from service.contract.shard import Shard, shard_at
 from service.lifecycle.dispatch import dispatch
 from service.lifecycle.finish import finish
 from service.lifecycle.parts import Parts
-from service.lifecycle.retention import stale_before
+from service.lifecycle.retention import keep_young
 from workers.body import Bodies, Body
 from workers.cores import Cores
 from workers.lease import Lease, Watch
@@ -86,7 +87,8 @@ def _stored(
     shard = shard_at(index, count=request.count, shard_size=request.shard_size)
     key = layout.shard_of(request.recipe, shard)
     with lease.held():
-        record = adopt(studio.parts.storage, key, refresh_before=stale_before(studio.parts))
+        keep = partial(keep_young, studio.parts, lease.job_id, request)
+        record = adopt(studio.parts.storage, key, keep=keep)
     if record is not None:
         return record, True
     started = time.monotonic()

@@ -1,5 +1,7 @@
 """Shards that storage holds already: trusted only after their bytes were read and hashed again."""
 
+from collections.abc import Callable
+
 import structlog
 
 from service.adapters.storage import Storage, StoredObject
@@ -11,8 +13,13 @@ from service.contract.value import sha256_hex
 log = structlog.get_logger(__name__)
 
 
-def adopt(storage: Storage, key: str) -> ShardRecord | None:
-    """The record of an intact stored shard; None when there is none, or only a broken one, now put aside."""
+def adopt(
+    storage: Storage, key: str, *, keep: Callable[[StoredObject], bool] = lambda _: True
+) -> ShardRecord | None:
+    """The record of an intact stored shard; None when there is none, or only a broken one, now put aside.
+
+    `keep` sees to it that retention leaves the shard to whoever adopts it; False when that came too late.
+    """
     try:
         head, data = storage.head(key), storage.get(key)
     except ObjectMissing:
@@ -21,7 +28,7 @@ def adopt(storage: Storage, key: str) -> ShardRecord | None:
     if record is None or sha256_hex(data) != record.sha256:
         _put_aside(storage, key, data)
         return None
-    return record
+    return record if keep(head) else None
 
 
 def _record_or_none(head: StoredObject) -> ShardRecord | None:

@@ -9,7 +9,7 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from service.adapters.storage import Storage, StoredObject
 from service.api.callers import Reader
 from service.api.deps import TheOffice
-from service.api.links import known_form
+from service.api.links import address, known_form
 from service.api.problems import documented
 from service.api.ranges import ByteRange, asked_range, pieces
 from service.api.refusals import RangeUnsatisfiable
@@ -102,8 +102,14 @@ def _shard(job: Job, index: int) -> Shard:
 
 
 def _absent(parts: Parts, job: Job, shard: Shard) -> ShardExpired | ShardNotStored:
-    if job.status == Status.COMPLETED or parts.ledger.shard_is_done(job.id, shard.index):
-        return ShardExpired()
+    if job.status == Status.COMPLETED:
+        expired = ShardExpired()
+        expired.repair = f"{address(job.id)}/repair"
+        return expired
+    if parts.ledger.shard_is_done(job.id, shard.index):
+        return ShardExpired(
+            "the shard was stored and is gone; the job makes it again if it completes"
+        )
     return ShardNotStored(f"shard {shard.index} is not stored; the job is {job.status}")
 
 

@@ -56,13 +56,15 @@ class ToldFault(Value):
 
 
 class Problem(Value):
-    """An RFC 9457 problem. `errors` is there when the request has faults, and then lists all of them."""
+    """An RFC 9457 problem. `errors` is there when the request has faults, and then lists all of them; `repair` when a
+    POST to that address makes an expired shard again."""
 
     type: str
     title: str
     status: int
     detail: str
     errors: list[ToldFault] = []
+    repair: str = ""
 
 
 def problem(
@@ -90,7 +92,7 @@ def problem_of(error: LatentmillError) -> Response:
     for kind, status, slug, title in _PROBLEMS:
         if isinstance(error, kind):
             told = _told(error)
-            return problem(status, slug, title, told, headers=_headers(error), **_faults(error))
+            return problem(status, slug, title, told, headers=_headers(error), **_more(error))
     return internal_error(error)
 
 
@@ -145,7 +147,9 @@ def _headers(error: LatentmillError) -> dict[str, str]:
     return headers
 
 
-def _faults(error: LatentmillError) -> dict[str, Any]:
+def _more(error: LatentmillError) -> dict[str, Any]:
+    if isinstance(error, errors.ShardExpired) and error.repair is not None:
+        return {"repair": error.repair}
     if not isinstance(error, RequestInvalid):
         return {}
     return {

@@ -42,10 +42,11 @@ def forget(parts: Parts, job_id: str, *, owner: str) -> None:
     if not job.status.is_terminal:
         raise JobUnfinished(f"the job is {job.status}; cancel it first")
     parts.storage.delete(layout.webhook(job_id))
-    # The listing first, the request last: a job half forgotten is still found and can be forgotten again.
+    # The listing first: a job half forgotten is still found and can be forgotten again. Without an outcome it is nobody's,
+    # and what is left of it is pruned. The request goes last, for it tells whose job it was.
     parts.storage.delete(layout.log_entry(owner, job.created_at, job_id))
-    parts.storage.delete(layout.active(job_id))
-    for key in (layout.job_webhook, layout.job_repair, layout.job_manifest, layout.job_outcome):
+    for key in (layout.active, layout.repair, layout.job_outcome, layout.job_manifest):
         parts.storage.delete(key(job_id))
-    parts.storage.delete(layout.job_request(job_id))
+    for key in (layout.job_webhook, layout.job_repair, layout.job_request):
+        parts.storage.delete(key(job_id))
     parts.ledger.forget(job_id)

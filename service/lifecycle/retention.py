@@ -7,7 +7,7 @@ of the bucket knows only when an object was written.
 
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -37,7 +37,8 @@ def mark_use(parts: Parts, job_id: str, request: ResolvedRequest) -> None:
 
 def refresh_old(parts: Parts, shards: Mapping[int, StoredObject]) -> set[int]:
     """Make shards past half the retention young again; the indexes of those that are gone."""
-    old = {index: shard.key for index, shard in shards.items() if is_past_half(parts, shard)}
+    before = _half_ago(parts)
+    old = {i: shard.key for i, shard in shards.items() if before and shard.modified_at < before}
     if not old:
         return set()
     with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="refresh") as pool:
@@ -47,8 +48,18 @@ def refresh_old(parts: Parts, shards: Mapping[int, StoredObject]) -> set[int]:
     return gone
 
 
-def is_past_half(parts: Parts, shard: StoredObject) -> bool:
-    return parts.retention is not None and shard.modified_at < parts.clock() - parts.retention / 2
+def keep_young(parts: Parts, job_id: str, request: ResolvedRequest, shard: StoredObject) -> bool:
+    """Refresh a shard that the job reuses past half the retention; False when it is gone."""
+    before = _half_ago(parts)
+    if before is None or shard.modified_at >= before:
+        return True
+    # The finisher will find a young shard and leave no mark.
+    mark_use(parts, job_id, request)
+    return _refreshed(parts.storage, shard.key)
+
+
+def _half_ago(parts: Parts) -> datetime | None:
+    return None if parts.retention is None else parts.clock() - parts.retention / 2
 
 
 def _refreshed(storage: Storage, key: str) -> bool:
