@@ -13,6 +13,7 @@ from service.adapters.storage import Storage
 from service.api import decoders, downloads, health, jobs, metrics, webhooks
 from service.api.answers import answer_problems
 from service.api.callers import KEY_REFUSALS
+from service.api.connection import MAX_HEAD_BYTES, Connection
 from service.api.deps import Office
 from service.api.manners import Manners
 from service.api.openapi import ANY_PROBLEM, describe_for_machines
@@ -60,6 +61,9 @@ def server_of(app: FastAPI, settings: ApiSettings) -> uvicorn.Server:
             access_log=False,
             server_header=False,
             timeout_keep_alive=15,
+            http=Connection,
+            h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+            limit_concurrency=settings.max_connections + 1,
             # A slow download must not hold up a restart; it resumes with a Range request.
             timeout_graceful_shutdown=10,
         )
@@ -75,7 +79,7 @@ def main(settings: ApiSettings) -> int:
     app = create_app(settings)
     parts: Parts = app.state.office.parts
     check_parts(settings, parts)
-    _refuse_public(settings, parts.storage)
+    refuse_public(settings, parts.storage)
     # uvicorn stops in good order and then raises the signal again: being asked to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))
@@ -84,7 +88,8 @@ def main(settings: ApiSettings) -> int:
     return 0 if server.started else 1
 
 
-def _refuse_public(settings: ApiSettings, storage: Storage) -> None:
+def refuse_public(settings: ApiSettings, storage: Storage) -> None:
+    """Raises StartRefused where strangers could use an API without keys."""
     if _may_be_anonymous(settings) or any_keys(storage):
         return
     raise StartRefused(
