@@ -22,7 +22,7 @@ class Sign:
             return
         draft = self._path.with_name(self._path.name + ".draft")
         try:
-            draft.write_text(f"{time.monotonic():.1f}\n")
+            draft.write_text(f"{time.monotonic()}\n")
             draft.replace(self._path)
         except OSError as error:
             # The check will say no, and nothing else is the worse for it.

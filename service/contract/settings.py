@@ -207,8 +207,8 @@ def _cores_for(device: str | None) -> int:
 
 _HEARTBEAT_FILE: Path | None = Field(
     None,
-    description="File that is written every few seconds while the process works or waits for work: the machine's "
-    "monotonic clock, in seconds. For health checks.",
+    description="File for health checks: holds the machine's monotonic clock, written again and again while the process "
+    "works or waits for work.",
 )
 
 
