@@ -33,6 +33,7 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
             "log/anonymous/8232676954321-job-12345",
         ),
         (layout.quarantined("shards/x/y.zip", DIGEST), f"quarantine/{DIGEST}/shards/x/y.zip"),
+        (layout.key(DIGEST), f"keys/{DIGEST}.json"),
         (layout.probe("token"), "probe/token"),
     ],
 )
