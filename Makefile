@@ -10,7 +10,7 @@ DECODER ?= deploy/decoders/mnist
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-lowest lint format bench bench-peers chaos fuzz train presets lock clean
+.PHONY: help demo up test test-lowest lint format bench bench-peers chaos load fuzz train presets lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ fuzz: $(VENV)/.fuzz ## Schemathesis on every route, then damaged bytes for every
 
 chaos: $(VENV)/.dev ## hurt a whole fleet at random and look that nothing is lost (SECONDS=600 SEED=1)
 	$(BIN)/python -m tests.chaos --seconds $(or $(SECONDS),60) --seed $(or $(SEED),1)
+
+load: $(VENV)/.dev ## 200 submit at once, then 10,000 small jobs beside a giant (SUBMITTERS=200 SECONDS=300 JOBS=10000)
+	$(BIN)/python -m tests.chaos.load --submitters $(or $(SUBMITTERS),200) --seconds $(or $(SECONDS),300) --jobs $(or $(JOBS),10000)
 
 train: $(VENV)/.dev ## train, export and judge the committed MNIST decoder again (three quarters of an hour on 2 cores)
 	$(BIN)/latentmill train --data $(DATA) --out checkpoints/mnist.pt

@@ -54,8 +54,7 @@ class Grounds(Fleet):
     """`Fleet`, but with two APIs, each on its port, and with whoever died replaced."""
 
     def __init__(self, folder: Path, **settings: object) -> None:
-        # Debug: a worker's log then tells of every shard that it begins to make.
-        super().__init__(folder, log_level="debug", **settings)
+        super().__init__(folder, **settings)
         ports = [free_port() for _ in range(PER_ROLE)]
         self.posts = [Post(name, port) for name in ROLES for port in ports]
         self.urls = [f"http://127.0.0.1:{port}" for port in ports]
@@ -65,8 +64,7 @@ class Grounds(Fleet):
         self._lock, self._closed = threading.Lock(), False
 
     def open(self) -> None:
-        """Man every post; returns when all are at work."""
-        self.tend()
+        """Returns when all are at work."""
         assert eventually(self.is_whole, within_s=START_S), self.logs()
 
     def is_whole(self) -> bool:
@@ -105,6 +103,25 @@ class Grounds(Fleet):
         finally:
             self.objects.unlink()
             away.rename(self.objects)
+
+
+@contextmanager
+def attended(grounds: Grounds) -> Iterator[Grounds]:
+    """All at work when it is yielded, and at work again soon after they died; stopped in the end."""
+    over = threading.Event()
+
+    def attend() -> None:
+        # To the kernel a thread is the parent, and what it started ends with it: it stays to the end.
+        while not over.wait(0.2):
+            grounds.tend()
+
+    threading.Thread(target=attend, name="attendant", daemon=True).start()
+    try:
+        grounds.open()
+        yield grounds
+    finally:
+        grounds.stop()
+        over.set()
 
 
 def _answers(url: str) -> bool:

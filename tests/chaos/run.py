@@ -1,16 +1,14 @@
 """One run: open, hurt, wait until every job has ended, have damaged shards repaired, reckon."""
 
-import threading
+import random
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.chaos.client import Client
-from tests.chaos.grounds import Grounds
+from tests.chaos.grounds import Grounds, attended
 from tests.chaos.makings import count_makings
 from tests.chaos.mischief import Mischief
 from tests.chaos.reckoning import Reckoning
@@ -18,6 +16,8 @@ from tests.chaos.traffic import Traffic
 
 #: Bars: the last job's end after the last fault, and makings that nobody needed.
 LAST_END_S, WASTED_PERCENT = 90.0, 3.0
+#: A worker's log then tells of every shard that it begins to make.
+_TOLD = {"log_level": "debug"}
 #: Looked on longer than the bar, to tell late from never.
 _PATIENCE_S = 300.0
 
@@ -35,7 +35,7 @@ class Plan:
 
 def run(plan: Plan) -> dict[str, Any]:
     """Everything that is to be told, by name; `violations` is empty when all bars were met."""
-    with _tended(Grounds(plan.folder, **plan.settings)) as grounds:
+    with attended(Grounds(plan.folder, **_TOLD | plan.settings)) as grounds:
         traffic = Traffic(grounds.urls, grounds.redis_server.url, f"{plan.seed}")
         mischief = Mischief(grounds, f"{plan.seed}", pause_s=plan.pause_s)
         traffic.start()
@@ -47,25 +47,6 @@ def run(plan: Plan) -> dict[str, Any]:
         return _report(plan, grounds, traffic, mischief, over_at, repaired)
 
 
-@contextmanager
-def _tended(grounds: Grounds) -> Iterator[Grounds]:
-    over = threading.Event()
-
-    def tend() -> None:
-        # The processes end with the thread that started them, so it stays to the end.
-        while not over.wait(0.2):
-            grounds.tend()
-
-    attendant = threading.Thread(target=tend, name="attendant", daemon=True)
-    attendant.start()
-    try:
-        grounds.open()
-        yield grounds
-    finally:
-        over.set()
-        grounds.stop()
-
-
 def _wait_for_all(traffic: Traffic) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     while traffic.open_asks() and time.monotonic() < deadline:
@@ -74,8 +55,6 @@ def _wait_for_all(traffic: Traffic) -> None:
 
 def _repair(grounds: Grounds, job_ids: list[str]) -> int:
     """Ask for repair of what was damaged after its job had counted it; how many jobs that were."""
-    import random
-
     client = Client(grounds.urls, random.Random(0))
     for job_id in job_ids:
         client.ask("POST", f"/v1/jobs/{job_id}/repair")
