@@ -171,7 +171,7 @@ def test_a_broken_decoder_fails_the_job_at_once(studio: Studio, submitted: Submi
     failed = now_is(studio.parts, job)
     assert failed.status == Status.FAILED
     assert failed.error is not None
-    assert "sha256" in failed.error
+    assert "its card says" in failed.error
 
 
 def test_running_out_of_memory_is_recorded_and_bounded(

@@ -5,6 +5,7 @@ from collections import OrderedDict
 
 from service.adapters.storage import Storage
 from service.contract import layout
+from service.contract.card import DecoderCard
 from service.contract.errors import DecoderRefused, ObjectMissing
 from service.lifecycle.decoders import read_card
 from workers.decoder import Decoder
@@ -34,9 +35,18 @@ class Sessions:
     def _load(self, name: str, digest: str) -> Decoder:
         card = read_card(self._storage, name, digest)
         try:
-            onnx = self._storage.get(layout.decoder_onnx(name, digest))
+            onnx = self._read(layout.decoder_onnx(name, digest), card)
         except ObjectMissing as error:
             raise DecoderRefused(
                 f"decoder {name}@{digest[:12]}… has a card and no decoder.onnx"
             ) from error
         return Decoder(onnx, card, device=self._device, threads=self._threads)
+
+    def _read(self, key: str, card: DecoderCard) -> bytes:
+        # Before the first byte: no file larger than its card says comes into memory.
+        size_bytes = self._storage.head(key).size_bytes
+        if size_bytes != card.size_bytes:
+            raise DecoderRefused(
+                f"decoder {card.name} has {size_bytes} bytes, its card says {card.size_bytes}"
+            )
+        return self._storage.get(key)

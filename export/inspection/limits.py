@@ -7,10 +7,8 @@ import sys
 
 from pydantic import Field
 
+from service.contract.card import LARGEST_ONNX_BYTES
 from service.contract.value import Value
-
-#: Protobuf reads no message beyond this (protobuf.dev/programming-guides/proto-limits).
-LARGEST_ONNX_BYTES = 2**31 - 1
 
 #: Ten times the largest decoder of images up to 1024x1024 that we know of; workers hold it in memory.
 DEFAULT_SIZE_BYTES = 256 * 2**20

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from export.inspection.limits import LARGEST_ONNX_BYTES, Limits
+from export.inspection.limits import Limits
 from service.cli.table import print_table
+from service.contract.card import LARGEST_ONNX_BYTES
 from service.contract.errors import DecoderRefused, StartRefused
 from service.contract.settings import Settings, load_settings
 

@@ -13,6 +13,9 @@ LATENT_INPUT, LABEL_INPUT, IMAGE_OUTPUT = "latent", "label", "image"
 #: Of the determinism contract: latents, batch layout, shard boundaries, archive layout.
 CONTRACT_VERSION = 1
 
+#: Protobuf reads no message beyond this (protobuf.dev/programming-guides/proto-limits).
+LARGEST_ONNX_BYTES = 2**31 - 1
+
 DECODER_NAME = r"^[a-z0-9][a-z0-9_-]{0,63}$"
 
 #: In how many bits a decoder computes or keeps its weights; inputs and images are the same in all.
@@ -51,7 +54,7 @@ class DecoderCard(Value):
     contract: int = CONTRACT_VERSION
     name: str = Field(pattern=DECODER_NAME)
     digest: str = Field(pattern=SHA256)
-    size_bytes: int = Field(ge=1)
+    size_bytes: int = Field(ge=1, le=LARGEST_ONNX_BYTES)
     latent_dim: int = Field(ge=1, le=4096)
     labels: tuple[Label, ...] = Field(strict=False)
     image: ImageShape

@@ -34,11 +34,17 @@ def read_card(storage: Storage, name: str, digest: str) -> DecoderCard:
     except ObjectMissing as error:
         raise UnknownDecoder(f"no decoder {name}@{digest[:12]}… is published") from error
     try:
-        return DecoderCard.model_validate_json(text)
+        card = DecoderCard.model_validate_json(text)
     except ValidationError as error:
         raise DecoderRefused(
             f"the card of decoder {name}@{digest[:12]}… is broken: {error.errors()[0]['msg']}"
         ) from error
+    if (card.name, card.digest) != (name, digest):
+        # Whoever may write objects could otherwise let every worker load another file than a job names.
+        raise DecoderRefused(
+            f"the card of decoder {name}@{digest[:12]}… is that of {card.name}@{card.digest[:12]}…"
+        )
+    return card
 
 
 def find_card(storage: Storage, name: str, digest: str | None = None) -> DecoderCard:
