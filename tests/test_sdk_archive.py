@@ -179,6 +179,73 @@ def packed(images: Any, shard: Shard, format: Format, labels: tuple[str, ...]) -
     return bytes(body.view())
 
 
+def npz_of(**arrays: Any) -> bytes:
+    file = io.BytesIO()
+    np.savez(file, **arrays)
+    return file.getvalue()
+
+
+ZEROS, ARANGE = np.zeros((2, 3, 4, 1), np.uint8), np.arange(1, 3)
+NAMES = np.array(["cat", "dog", "3"])
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [
+        {"images": ZEROS},
+        {"images": ZEROS[0], "indexes": np.arange(3)},
+        {"images": ZEROS.astype(np.float32), "indexes": np.arange(2)},
+        {"images": ZEROS, "indexes": np.arange(3)},
+        {"images": ZEROS, "indexes": np.array([None, None])},
+        {"images": ZEROS, "indexes": np.arange(2), "labels": np.arange(2)},
+        {"images": ZEROS, "indexes": np.arange(2), "labels": -ARANGE, "label_names": NAMES},
+        {"images": ZEROS, "indexes": np.arange(2), "labels": 2 * ARANGE, "label_names": NAMES},
+    ],
+    ids=lambda arrays: ",".join(f"{k}:{v.dtype}{v.shape}" for k, v in arrays.items()),
+)
+def test_arrays_that_are_none_of_ours_are_refused(arrays: dict[str, Any]) -> None:
+    """Kinds, shapes and lengths are looked at, and no label is counted from the end."""
+    with pytest.raises(ArchiveBroken):
+        read_archive(npz_of(**arrays), Format.NPZ)
+
+
+def bomb_of(member: bytes, times: int) -> bytes:
+    """A zip whose directory names one member many times: each copy is unpacked from the same bytes."""
+    once = zip_of({"metadata.csv": member})
+    at = once.index(b"PK\x01\x02")
+    entry, end = once[at:-22], once[-22:]
+    size, count = struct.pack("<I", times * len(entry)), struct.pack("<HH", times, times)
+    return once[:at] + times * entry + end[:8] + count + size + end[16:]
+
+
+@pytest.mark.parametrize("format", [Format.ZIP, Format.NPZ])
+def test_a_bomb_is_refused_before_it_is_unpacked(format: Format) -> None:
+    """Members that overlap are none of ours: a megabyte could hold terabytes."""
+    with pytest.raises(ArchiveBroken, match="more than it can hold"):
+        read_archive(bomb_of(TABLE + bytes(10_000), times=100), format)
+
+
+@pytest.mark.parametrize("flag", [b"\x01", b"\x00"])
+def test_what_zipfile_cannot_do_is_an_error_of_ours(flag: bytes) -> None:
+    """An encrypted member, and one of a version to come."""
+    data = bytearray(zip_of({"metadata.csv": TABLE}))
+    entry = data.index(b"PK\x01\x02")
+    data[entry + 8 : entry + 9] = flag
+    if flag == b"\x00":
+        data[entry + 6] = 255
+    with pytest.raises(ArchiveBroken):
+        read_archive(bytes(data), Format.ZIP)
+
+
+def test_a_tar_that_leads_in_circles_is_refused() -> None:
+    """A size below zero would send a reader back to where it was (CVE-2025-8194)."""
+    data = bytearray(tar_of({"000000000000.png": GOOD}))
+    data[124:136] = b"\xff" * 10 + struct.pack(">h", -512)
+    data[148:156] = b"%06o\0 " % (sum(data[:148]) + 8 * 32 + sum(data[156:512]))
+    with pytest.raises(ArchiveBroken):
+        read_archive(bytes(data), Format.TAR)
+
+
 def test_a_tar_tells_ids_where_nobody_tells_a_name() -> None:
     """A tar holds no names; several labels cannot all be the one that was asked for."""
     members = {f"{i:012d}.{kind}": file for i in (0, 1) for kind, file in pair(i)}

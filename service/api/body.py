@@ -27,6 +27,11 @@ async def read_json(request: Request, *, max_bytes: int) -> Any:
             body = await _read(request, max_bytes)
     except TimeoutError as error:
         raise BodyTooSlow from error
+    return parsed(body)
+
+
+def parsed(body: bytes) -> Any:
+    """The JSON value, spelt strictly. Raises MalformedBody."""
     try:
         return _parsed(body)
     # RecursionError: a few kilobytes of brackets.

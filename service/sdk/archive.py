@@ -1,12 +1,14 @@
 """Reads archives: the bytes of one shard, in any format, to arrays."""
 
 import io
+import zipfile
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from latentmill.image_files import DAMAGE, read_image_files
+from latentmill.arrays import read_array
+from latentmill.image_files import DAMAGE, read_image_files, refuse_bomb
 from latentmill.png import read_png
 
 from service.contract.errors import ArchiveBroken
@@ -41,13 +43,27 @@ def read_archive(data: bytes, format: Format, label: str | None = None) -> Array
 
 def _read_npz(data: bytes) -> Arrays:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            images, indexes = archive["images"], archive["indexes"]
-            if "labels" not in archive:
-                return Arrays(images, np.full(len(images), "", np.str_), indexes)
-            return Arrays(images, archive["label_names"][archive["labels"]], indexes)
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            refuse_bomb(archive, len(data))
+            images, indexes = read_array(archive, "images"), read_array(archive, "indexes")
+            labels: npt.NDArray[Any] = np.full(len(images), "", np.str_)
+            if "labels.npy" in archive.namelist():
+                ids: Any = read_array(archive, "labels")
+                if len(ids) and ids.min() < 0:
+                    raise ArchiveBroken("the archive holds a label below 0")
+                labels = read_array(archive, "label_names")[ids]
     except DAMAGE as error:
         raise ArchiveBroken(f"the archive cannot be read: {error}") from error
+    return _of_one_length(images, labels, indexes)
+
+
+def _of_one_length(images: Any, labels: Any, indexes: Any) -> Arrays:
+    forms = (images.ndim, images.dtype, labels.ndim, labels.dtype.kind, indexes.ndim, indexes.dtype)
+    if forms != (4, np.uint8, 1, "U", 1, np.int64):
+        raise ArchiveBroken("the archive holds other arrays than images, labels and indexes")
+    if not len(images) == len(labels) == len(indexes):
+        raise ArchiveBroken("the archive does not hold a label and an index for each image")
+    return Arrays(images, labels, indexes)
 
 
 def joined(parts: Sequence[Arrays]) -> Arrays:

@@ -7,7 +7,7 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from typing import NamedTuple
 
@@ -20,7 +20,11 @@ METADATA = "metadata.csv"
 DAMAGE = (
     *(zipfile.BadZipFile, tarfile.TarError, struct.error, zlib.error),
     *(LookupError, TypeError, ValueError, EOFError, OSError),
+    # zipfile, of encrypted members and of versions to come; and what announces more than there is memory.
+    *(RuntimeError, MemoryError),
 )
+#: Deflate packs no tighter than this.
+_TIGHTEST = 1032
 
 #: A sample's image and its label's id; anything else was not put there by us.
 _TAR_MEMBER = re.compile(r"([0-9]{12})\.(png|cls)")
@@ -52,8 +56,21 @@ def file_name(label: str, index: int) -> str:
     return name
 
 
+def refuse_bomb(archive: zipfile.ZipFile, size_bytes: int) -> None:
+    """Raises ArchiveBroken for members that overlap or announce more than can be packed into them.
+
+    `size_bytes` is the archive's; see David Fifield, "A better zip bomb" (WOOT 2019).
+    """
+    members = archive.infolist()
+    if sum(member.compress_size for member in members) > size_bytes or any(
+        member.file_size > _TIGHTEST * (member.compress_size + 1) for member in members
+    ):
+        raise ArchiveBroken("the archive announces more than it can hold")
+
+
 def _in_zip(data: bytes, _: str | None) -> ImageFiles:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        refuse_bomb(archive, len(data))
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open(METADATA), "ascii")))
         for name in set(archive.namelist()) - {row["file_name"] for row in rows} - {METADATA}:
             raise _foreign(name)
@@ -74,17 +91,29 @@ def _zip_member(archive: zipfile.ZipFile, data: bytes, name: str) -> bytes:
 def _in_tar(data: bytes, label: str | None) -> ImageFiles:
     files: dict[int, bytes] = {}
     ids: dict[int, int] = {}
-    with tarfile.open(fileobj=io.BytesIO(data), mode="r:") as archive:
-        for member in archive:
-            name = _TAR_MEMBER.fullmatch(member.name)
-            if name is None or member.type != tarfile.REGTYPE:
-                raise _foreign(member.name)
-            content = data[member.offset_data : member.offset_data + member.size]
-            if name[2] == "png":
-                files[int(name[1])] = content
-            else:
-                ids[int(name[1])] = int(content)
+    for name, content in _tar_members(data):
+        found = _TAR_MEMBER.fullmatch(name)
+        if found is None:
+            raise _foreign(name)
+        if found[2] == "png":
+            files[int(found[1])] = content
+        else:
+            ids[int(found[1])] = int(content)
     return ImageFiles(list(files.values()), _tar_labels(files, ids, label), list(files))
+
+
+def _tar_members(data: bytes) -> Iterator[tuple[str, bytes]]:
+    """Plain files one after the other. Read by hand: `tarfile` also follows headers that lead it in circles."""
+    at = 0
+    while (block := data[at : at + tarfile.BLOCKSIZE]).strip(b"\0"):
+        member = tarfile.TarInfo.frombuf(block, "ascii", "strict")  # type: ignore[arg-type] # bytes are a buffer
+        start, stop = at + tarfile.BLOCKSIZE, at + tarfile.BLOCKSIZE + member.size
+        if member.type != tarfile.REGTYPE or member.size < 0:
+            raise _foreign(member.name)
+        if stop > len(data):
+            raise ArchiveBroken("the archive is cut off")
+        yield member.name, data[start:stop]
+        at = stop + -stop % tarfile.BLOCKSIZE
 
 
 def _tar_labels(files: dict[int, bytes], ids: dict[int, int], label: str | None) -> list[str]:
