@@ -219,3 +219,20 @@ def test_a_mistyped_command_is_one_line(words: tuple[str, ...], said: str) -> No
     assert refused.stderr.count("\n") == 1
     assert said in refused.stderr
     assert "--help`)" in refused.stderr
+
+
+def test_a_repair_waits_and_tells(stack: Stack, client: Client) -> None:
+    """A flipped byte and a missing archive are made again by the running service; sha256s are the manifest's."""
+    job = client.wait(client.submit(TINY, "3", count=1030, seed=77, shard_size=1024)).id
+    flipped, missing = client.manifest(job).shards
+    root = stack.plan.data_dir.objects
+    data = bytearray((root / flipped.key).read_bytes())
+    data[100] ^= 1
+    (root / flipped.key).write_bytes(data)
+    (root / missing.key).unlink()
+    assert here("verify", job, url=stack.url).returncode == 1
+    done = here("repair", job, url=stack.url)
+    assert (done.returncode, done.stdout) == (0, f"job {job}: 2 archives checked, 2 repaired\n")
+    assert here("verify", job, url=stack.url).returncode == 0
+    assert here("repair", job, url=stack.url).stdout.endswith("2 archives checked, 0 repaired\n")
+    assert here("repair", "no-such-job", url=stack.url).returncode == 2

@@ -1,22 +1,25 @@
-"""`latentmill download | verify`: a job's archives, brought here and held against the manifest."""
+"""`latentmill download | verify | repair`: a job's archives, brought here, held against the manifest, made again."""
 
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from service.cli.connection import JobId, Url, connect
+from service.contract.repair import RepairReport, RepairStatus
 
 if TYPE_CHECKING:
     from latentmill import Client, Verification
 
 _PANEL = "Jobs on a server"
+_LOOK_S = 0.3
 
 
 def register(app: typer.Typer) -> None:
     """Add both commands to the command line."""
-    for command in (download, verify):
+    for command in (download, verify, repair):
         app.command(rich_help_panel=_PANEL)(command)
 
 
@@ -85,3 +88,29 @@ def _verify(what: str, url: str | None) -> "Verification":
             return verify_folder(Path(what), show)
         with connect(url) as client:
             return client.verify(what, show)
+
+
+def repair(job: JobId, url: Url = None) -> None:
+    """Make a completed job's broken, missing or expired archives again, with the same bytes; waits for the end.
+
+    Exit code 1 when one cannot be made again where the service runs now; it is left as it is then.
+
+    Example: `latentmill repair 0b1c…`
+    """
+    with connect(url) as client:
+        report = _repaired(client, job)
+    for index, reason in report.unrepairable.items():
+        print(f"shard {index}: {reason}" if index else reason)
+    print(
+        f"job {job}: {report.shards_checked:,} archives checked, {len(report.repaired):,} repaired"
+    )
+    raise typer.Exit(0 if report.status == RepairStatus.COMPLETED else 1)
+
+
+def _repaired(client: "Client", job: str) -> RepairReport:
+    report = client.repair(job)
+    while report.finished_at is None:
+        # Whoever interrupts the wait does not interrupt the repair.
+        time.sleep(_LOOK_S)
+        report = client.repair_report(job)
+    return report

@@ -17,6 +17,7 @@ from service.cli import (
     jobs,
     keys,
     one_machine,
+    prune,
     publishing,
     roles,
     samples,
@@ -55,6 +56,7 @@ for room in (
     samples,
     roles,
     keys,
+    prune,
 ):
     room.register(app)
 

@@ -45,13 +45,15 @@ def prune(
     now: datetime,
     older_than: timedelta | None,
     dry_run: bool = False,
+    pruned: Pruned | None = None,
     on_removed: Callable[[Pruned], object] = lambda _: None,
 ) -> Pruned:
     """Remove what is older than that, or only what is abandoned when `older_than` is None. Memory stays constant.
 
-    `now` is the store's time, see `time_of`. Raises StorageUnavailable; what was removed until then is gone.
+    `now` is the store's time, see `time_of`. Raises StorageUnavailable; what was removed until then is gone, and told
+    in `pruned` if one was given.
     """
-    pruned = Pruned()
+    pruned = pruned or Pruned()
     for kind, size_bytes in _removals(storage, now, older_than, dry_run=dry_run):
         pruned.add(kind, size_bytes)
         on_removed(pruned)
