@@ -1,7 +1,7 @@
 """Run one shard: begin, reuse or make, store, commit. Delivered twice, killed anywhere, it is stored once."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -24,6 +24,7 @@ from service.lifecycle.finish import finish
 from service.lifecycle.parts import Parts
 from service.lifecycle.retention import keep_young
 from workers.body import Bodies, Body
+from workers.company import Company
 from workers.cores import Cores
 from workers.lease import Lease, Watch
 from workers.make import Made, make_shard
@@ -50,6 +51,7 @@ class Studio:
     cores: Cores
     device: str
     heartbeat_s: float
+    company: Company = field(default_factory=Company)
 
 
 def run_shard(studio: Studio, job_id: str, index: int) -> Verdict:
@@ -57,6 +59,12 @@ def run_shard(studio: Studio, job_id: str, index: int) -> Verdict:
 
     Returns how it ended. Raises LedgerUnavailable, after which the lease brings the shard back.
     """
+    # Before BEGIN, which counts the attempt: whoever waits here must not die with a neighbour.
+    with studio.company.of(was_tried=studio.parts.ledger.was_tried(job_id, index)):
+        return _run(studio, job_id, index)
+
+
+def _run(studio: Studio, job_id: str, index: int) -> Verdict:
     ledger = studio.parts.ledger
     lease = Lease(ledger, job_id, index, heartbeat_s=studio.heartbeat_s)
     verdict, request = ledger.begin(job_id, index, lease.token)
@@ -164,5 +172,5 @@ def _commit(parts: Parts, job_id: str, index: int, record: ShardRecord, *, reuse
     if verdict == Verdict.LAST:
         finish(parts, job_id)
     # A slot is free: let the next owner's shard follow without waiting for the sweep.
-    dispatch(parts, limit=2)
+    dispatch(parts, limit=2, in_passing=True)
     return verdict

@@ -132,6 +132,15 @@ class Ledger:
             return Begin(Verdict(verdict))
         return Begin(Verdict.OK, ResolvedRequest.model_validate_json(request[0]))
 
+    def was_tried(self, job_id: str, shard: int) -> bool:
+        """Whether a try at the shard was begun and did not end well; one that runs now does not count."""
+        job = f"lm:job:{job_id}"
+        with answered(), self._redis.pipeline(transaction=False) as pipe:
+            pipe.hget(f"{job}:attempts", shard)
+            pipe.hexists(f"{job}:holders", shard)
+            attempts, runs = pipe.execute()
+        return int(attempts or 0) > 0 and not runs
+
     def extend(self, job_id: str, shard: int, token: str) -> Verdict:
         """OK; STOP when the job no longer wants the shard; LOST when another worker holds it."""
         return Verdict(self._run("extend", job_id, shard, token, self._lease_ms))
