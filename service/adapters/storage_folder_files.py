@@ -41,7 +41,9 @@ def _write_synced(path: Path, data: memoryview) -> None:
         written = _write_past_cache(descriptor, data) if len(data) >= LARGE else 0
         while written < len(data):
             written += os.write(descriptor, data[written:])
-        os.fsync(descriptor)
+        # A marker has no bytes to lose: it is durable when its folder is.
+        if written:
+            os.fsync(descriptor)
     finally:
         os.close(descriptor)
 

@@ -18,13 +18,16 @@ QUEUE_WINDOWS = 4
 BURST = 64
 
 
-def dispatch(parts: Parts, *, limit: int) -> int:
+def dispatch(parts: Parts, *, limit: int, in_passing: bool = False) -> int:
     """Look at up to `limit` due jobs; returns how many there were.
 
-    Gated on the queue's length only: while workers are away, expired leases do not pile up messages.
+    Gated on the queue's length only: while workers are away, expired leases do not pile up messages. `in_passing`:
+    for those who have other work to do, a full queue is left to the sweep.
     """
     window = max(MIN_WINDOW, WINDOW_PER_SLOT * parts.ledger.live_slots())
     room = QUEUE_WINDOWS * window - parts.queue.length()
+    if in_passing and room <= 0:
+        return 0
     due = parts.ledger.due(limit)
     for job_id in due:
         try:

@@ -166,7 +166,7 @@ def enter_ledger(parts: Parts, job: AcceptedRequest, *, stored: tuple[int, ...] 
         parts.ledger.create(
             job.id, owner=job.owner, request=job.resolved, created_at=job.created_at, stored=stored
         )
-        dispatch(parts, limit=4)
+        dispatch(parts, limit=4, in_passing=True)
     except LedgerUnavailable as error:
         log.warning("job_waits_for_redis", job=job.id, reason=str(error))
 
