@@ -1,5 +1,6 @@
 """What holds for every answer, and the process that gives them."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 from fastapi import FastAPI
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from service.api.app import create_app, server_of
@@ -78,12 +80,54 @@ def test_every_answer_is_safe_to_show_in_a_browser(api: Api) -> None:
         *(api.http.get(job["links"][link]) for link in ("self", "manifest")),
     ]
     for answer in answers:
-        assert answer.headers["X-Content-Type-Options"] == "nosniff", answer.url
         assert answer.headers["Cache-Control"] == "no-store", answer.url
-        assert "Server" not in answer.headers, answer.url
-        assert not [name for name in answer.headers if name.startswith("access-control")]
+        assert_harmless(answer)
     archive = api.http.get(job["links"]["shards"].replace("{index}", "0"))
     assert archive.headers["Cache-Control"] == "private, no-cache"
+    assert_harmless(archive)
+
+
+def assert_harmless(answer: httpx.Response) -> None:
+    """Nothing runs, frames, guesses or leaks, whoever shows it."""
+    assert answer.headers["X-Content-Type-Options"] == "nosniff", answer.url
+    policy = answer.headers["Content-Security-Policy"]
+    assert policy == "default-src 'none'; frame-ancestors 'none'", answer.url
+    assert answer.headers["Referrer-Policy"] == "no-referrer", answer.url
+    assert answer.headers["Cross-Origin-Resource-Policy"] == "same-origin", answer.url
+    assert answer.headers["Cross-Origin-Opener-Policy"] == "same-origin", answer.url
+    assert "Server" not in answer.headers, answer.url
+    assert "Strict-Transport-Security" not in answer.headers, answer.url
+    assert not [name for name in answer.headers if name.startswith("access-control")]
+
+
+def test_no_other_site_is_let_in(lasting: Api) -> None:
+    """CORS is off: a preflight is a wrong method, and no origin is named in any answer."""
+    asks = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    preflight = lasting.http.options("/v1/jobs", headers=asks)
+    problem_of(preflight, status=405, slug="method-not-allowed")
+    read = lasting.http.get("/v1/decoders", headers=asks)
+    for answer in (preflight, read):
+        assert_harmless(answer)
+
+
+def test_behind_tls_browsers_are_told_to_stay_there(lasting: Api) -> None:
+    """A proxy on this machine says so; another's word is not taken (uvicorn's `forwarded_allow_ips`)."""
+    answer = lasting.http.get("/livez", headers={"X-Forwarded-Proto": "https"})
+    assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+
+
+@pytest.mark.parametrize("given", ["abcdefgh", "0189-Trace_7"])
+def test_a_request_keeps_its_callers_id(lasting: Api, given: str) -> None:
+    """So that the logs of both sides tell of one request."""
+    answer = lasting.http.get("/v1/jobs/abcdefgh", headers={"X-Request-Id": given})
+    assert answer.headers["X-Request-Id"] == given
+
+
+@pytest.mark.parametrize("given", ["", "short", "a" * 65, "a b c d e f", "id\tid\tid", "<script>x"])
+def test_a_request_without_a_plain_id_is_given_one(lasting: Api, given: str) -> None:
+    """What is no plain id comes neither back nor into a log line."""
+    answer = lasting.http.get("/nothing", headers={"X-Request-Id": given})
+    assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-Id"])
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site"])
@@ -115,12 +159,13 @@ def test_a_fault_of_ours_is_a_500_problem_without_a_trace(api: Api) -> None:
     def broken() -> None:
         raise RuntimeError("a secret")
 
-    with capture_logs() as logged:
+    with capture_logs(processors=[merge_contextvars]) as logged:
         answer = api.http.get("/broken")
     problem_of(answer, status=500, slug="internal-error")
     assert "secret" not in answer.text
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert [entry["event"] for entry in logged] == ["request_failed"]
+    assert logged[0]["request"] == answer.headers["X-Request-Id"]
     assert "a secret" in str(logged[0]["exc_info"])
     assert api.http.get("/livez").status_code == 200
 
