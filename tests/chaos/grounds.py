@@ -65,7 +65,7 @@ class Grounds(Fleet):
 
     def open(self) -> None:
         """Returns when all are at work."""
-        assert eventually(self.is_whole, within_s=START_S), self.logs()
+        assert eventually(self.is_whole, within_s=2 * START_S), self.logs()[-5000:]
 
     def is_whole(self) -> bool:
         """Whether all processes work."""
