@@ -14,7 +14,7 @@ class Errand:
 
     def __init__(self, ledger: Ledger, name: str, *, heartbeat_s: float) -> None:
         self._ledger, self._name, self._heartbeat_s = ledger, name, heartbeat_s
-        self.renewed_at = time.monotonic()
+        self.seen_at = self._renewed_at = time.monotonic()
         self.tries = 0
 
     def begin(self) -> bool:
@@ -32,7 +32,8 @@ class Errand:
 
     def keep(self) -> None:
         """Renew when it is time."""
-        if time.monotonic() - self.renewed_at >= self._heartbeat_s:
+        self.seen_at = time.monotonic()
+        if self.seen_at - self._renewed_at >= self._heartbeat_s:
             self.renew()
 
     def renew(self) -> None:
@@ -40,7 +41,7 @@ class Errand:
         self._ledger.turns.keep(self._name, for_s=lease_s)
         # Nor is another message sent meanwhile, and the first one that is finds the turn free.
         self._ledger.turns.keep(sent(self._name), for_s=1.5 * lease_s)
-        self.renewed_at = time.monotonic()
+        self._renewed_at = time.monotonic()
 
     def forget_tries(self) -> None:
         """It has ended well, or the cause lay elsewhere."""

@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
+from typing import Protocol
 
 import structlog
 
@@ -70,11 +71,20 @@ class Lease:
                 self._ledger.extend(self.job_id, self.shard, self.token)
 
 
+class Seen(Protocol):
+    """Work whose holder comes by again and again."""
+
+    @property
+    def seen_at(self) -> float:
+        """When it last did, of the monotonic clock."""
+
+
 class Watch:
     """What this process has in hand, so that its heart can tell work from a wedge."""
 
     def __init__(self) -> None:
         self._held: set[Lease] = set()
+        self._minded: set[Seen] = set()
         self._lock = threading.Lock()
         #: Messages taken so far, and those that are worked on now.
         self.taken, self.working = 0, 0
@@ -93,13 +103,23 @@ class Watch:
     def holding(self, lease: Lease) -> "_Held":
         return _Held(self._held, lease)
 
+    @contextmanager
+    def minding(self, work: Seen) -> Iterator[None]:
+        """Around work that is no shard of a job: nobody hands it back, but a wedge in it is seen."""
+        self._minded.add(work)
+        try:
+            yield
+        finally:
+            self._minded.discard(work)
+
     def held(self) -> list[Lease]:
         return list(self._held.copy())
 
     def oldest_s(self) -> float:
         """Seconds since the least recently seen holder came by; 0 when idle."""
         now = time.monotonic()
-        return max((now - lease.seen_at for lease in self._held.copy()), default=0.0)
+        in_hand: list[Seen] = [*self._held.copy(), *self._minded.copy()]
+        return max((now - work.seen_at for work in in_hand), default=0.0)
 
 
 class _Held:

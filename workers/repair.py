@@ -33,7 +33,8 @@ def repair_job(studio: Studio, job_id: str) -> None:
         log.info("repair_not_begun", job=job_id[:64], owed=owed is not None)
         return
     try:
-        _end(parts, owed, _repaired(studio, owed, errand))
+        with studio.watch.minding(errand):
+            _end(parts, owed, _repaired(studio, owed, errand))
     except Unavailable as error:
         errand.forget_tries()
         log.warning("repair_waits", job=job_id, reason=error.detail)
@@ -125,7 +126,8 @@ def _restore(
     with studio.bodies.one() as body:
         try:
             decoder = studio.sessions.get(request.decoder, request.digest)
-            made = make_shard(decoder, request, piece, body, device=studio.device, keep=keep)
+            with studio.cores.one(small=False, keep=keep) as pause:
+                made = make_shard(decoder, request, piece, body, device=studio.device, keep=pause)
         except Unavailable:
             raise
         except LatentmillError as error:

@@ -101,7 +101,7 @@ class ShardQueue:
         self._send(RUN_SHARD, {"job_id": job_id, "shard": shard}, queue=SMALL if small else BULK)
 
     def send_repair(self, job_id: str) -> bool:
-        """Whether the message was sent: a repair has no outbox, so its caller must know."""
+        """Whether the message was sent."""
         return self._send(REPAIR_JOB, {"job_id": job_id}, queue=BULK)
 
     def _send(self, task: str, kwargs: dict[str, Any], *, queue: str) -> bool:

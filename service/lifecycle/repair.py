@@ -46,7 +46,10 @@ def send_repair(parts: Parts, job_id: str) -> bool:
     ledger = parts.ledger
     if not ledger.turns.take(sent(errand_of(job_id)), for_s=ledger.lease_s):
         return False
-    return parts.queue.send_repair(job_id)
+    is_sent = parts.queue.send_repair(job_id)
+    if not is_sent:
+        ledger.turns.end(sent(errand_of(job_id)))
+    return is_sent
 
 
 def errand_of(job_id: str) -> str:
