@@ -33,6 +33,7 @@ def configure_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(settings.log_level.upper())
-    # Celery logs every task twice, the others every request, some with signed URLs; our own events tell of both.
-    for noisy in ("celery", "kombu", "botocore", "boto3", "urllib3", "httpx", "httpcore"):
+    # Celery logs every task twice, Numba every instruction that it compiles, the others every request, some with signed
+    # URLs; our own events tell of all.
+    for noisy in ("celery", "kombu", "numba", "botocore", "boto3", "urllib3", "httpx", "httpcore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
