@@ -105,6 +105,8 @@ def test_refusals_that_pass_say_when_to_come_back(document: Any) -> None:
     for name, operation in operations(document):
         for status in {"429", "503"} & set(operation["responses"]):
             assert "Retry-After" in operation["responses"][status]["headers"], name
+    limited = document["paths"]["/v1/jobs"]["post"]["responses"]["429"]["headers"]
+    assert {"RateLimit", "RateLimit-Policy"} <= set(limited)
 
 
 def test_operations_have_short_names_of_their_own(document: Any) -> None:

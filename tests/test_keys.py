@@ -1,5 +1,6 @@
 """API keys in storage, and as a process knows them."""
 
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,9 +33,14 @@ class Clocks:
 
 
 class Counting(FolderStorage):
-    """Folder storage that counts what it is asked, and may be away."""
+    """Folder storage that counts what it is asked, and may be away or hang."""
 
     asked, is_away = 0, False
+
+    def __init__(self, root: str) -> None:
+        super().__init__(root)
+        self.answers = threading.Event()
+        self.answers.set()
 
     def get(self, key: str) -> bytes:
         self._count()
@@ -46,6 +52,7 @@ class Counting(FolderStorage):
 
     def _count(self) -> None:
         self.asked += 1
+        self.answers.wait()
         if self.is_away:
             raise StorageUnavailable
 
@@ -241,3 +248,20 @@ class TestKeyring:
         clocks.passed_s += BELIEVED_S
         with pytest.raises(StorageUnavailable):
             keyring.find(token)
+
+    def test_a_store_that_hangs_is_not_waited_for(
+        self,
+        storage: Counting,
+        keyring: Keyring,
+        clocks: Clocks,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        """Whoever needed no key goes on; whoever needs one hears soon that nobody can tell."""
+        monkeypatch.setattr("service.lifecycle.keyring.PATIENCE_S", 0.05)
+        assert not keyring.are_needed()
+        storage.answers.clear()
+        clocks.passed_s += 60
+        assert not keyring.are_needed()
+        with pytest.raises(StorageUnavailable):
+            keyring.find("lm_x")
+        storage.answers.set()

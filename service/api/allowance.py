@@ -1,6 +1,20 @@
 """A reached limit as header fields: draft-ietf-httpapi-ratelimit-headers-11, in structured fields (RFC 9651)."""
 
+from typing import Any
+
 from service.contract.errors import Allowance
+
+#: The same for OpenAPI.
+RATE_LIMIT_FIELDS: dict[str, dict[str, Any]] = {
+    "RateLimit-Policy": {
+        "description": "The limit that was reached: its quota `q`, its unit `qu`, its window `w` in seconds.",
+        "schema": {"type": "string"},
+    },
+    "RateLimit": {
+        "description": "What is left of it, `r`, and the seconds until there is more, `t`.",
+        "schema": {"type": "string"},
+    },
+}
 
 
 def rate_limit_headers(allowance: Allowance, *, retry_after_s: int) -> dict[str, str]:

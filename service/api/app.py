@@ -80,6 +80,8 @@ def main(settings: ApiSettings) -> int:
     parts: Parts = app.state.office.parts
     check_parts(settings, parts)
     refuse_public(settings, parts.storage)
+    # Now, because later storage may be away, and then nobody could tell.
+    app.state.office.keyring.are_needed()
     # uvicorn stops in good order and then raises the signal again: being asked to stop is no failure.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sys.exit(0))

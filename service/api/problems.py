@@ -8,7 +8,7 @@ import structlog
 from fastapi import Response
 
 from service.api import refusals
-from service.api.allowance import rate_limit_headers
+from service.api.allowance import RATE_LIMIT_FIELDS, rate_limit_headers
 from service.contract import errors
 from service.contract.errors import LatentmillError, LimitReached, RequestInvalid, Unavailable
 from service.contract.value import Value
@@ -120,10 +120,12 @@ def documented(*kinds: type[LatentmillError]) -> dict[int | str, dict[str, Any]]
 
 def _described(kind: type[LatentmillError]) -> dict[str, Any]:
     schema = {"$ref": "#/components/schemas/Problem"}
-    answer = {"description": "", "content": {MEDIA_TYPE: {"schema": schema}}}
+    answer: dict[str, Any] = {"description": "", "content": {MEDIA_TYPE: {"schema": schema}}}
     if hasattr(kind, "retry_after_s"):
         seconds = {"description": "Seconds to wait.", "schema": {"type": "integer"}}
         answer["headers"] = {"Retry-After": seconds}
+    if issubclass(kind, LimitReached):
+        answer["headers"] |= RATE_LIMIT_FIELDS
     return answer
 
 

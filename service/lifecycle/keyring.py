@@ -5,8 +5,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, ParamSpec, TypeVar
 
 import structlog
 
@@ -23,6 +24,11 @@ BELIEVED_S = 5.0
 #: Of each kind: whoever sends made-up tokens must neither fill the memory nor push out real keys.
 _REMEMBERED = 4096
 
+#: A store that hangs must not hold the threads that answer from Redis.
+PATIENCE_S = 2.0
+_ASKERS = 4
+
+P = ParamSpec("P")
 Answer = TypeVar("Answer")
 
 
@@ -49,6 +55,7 @@ class Keyring:
         self._needed: _Note[bool] | None = _Note(True, float("inf")) if always else None
         self._found: OrderedDict[str, _Note[Key]] = OrderedDict()
         self._unknown: OrderedDict[str, _Note[None]] = OrderedDict()
+        self._askers = ThreadPoolExecutor(_ASKERS, thread_name_prefix="keys")
         self._lock, self._looking = threading.Lock(), threading.Lock()
 
     # -- whether keys are needed -----------------------------------------------------------------------------------
@@ -77,7 +84,7 @@ class Keyring:
     def _look_for_keys(self) -> bool:
         before = self._needed
         try:
-            needed = any_keys(self._storage)
+            needed = self._asked(any_keys, self._storage)
         except StorageUnavailable:
             # An outage is no reason to lock out who was let in; no key can be made meanwhile.
             if before is None:
@@ -108,7 +115,7 @@ class Keyring:
         return self.remembered(token) or self._look_for(digest)
 
     def _look_for(self, digest: str) -> Key | None:
-        key = find_key(self._storage, digest)
+        key = self._asked(find_key, self._storage, digest)
         # The name of an object is no proof of what is in it.
         if key is None or not hmac.compare_digest(key.sha256, digest) or not self._lives(key):
             self._found.pop(digest, None)
@@ -119,6 +126,15 @@ class Keyring:
 
     def _lives(self, key: Key) -> bool:
         return key.is_live(self._clock())
+
+    def _asked(self, question: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+        """Storage's answer, if it comes soon. Raises StorageUnavailable."""
+        asking = self._askers.submit(question, *args, **kwargs)
+        try:
+            return asking.result(PATIENCE_S)
+        except TimeoutError as error:
+            asking.cancel()
+            raise StorageUnavailable("object storage takes too long to tell of a key") from error
 
     def _note(self, notes: "OrderedDict[str, _Note[Answer]]", digest: str, answer: Answer) -> None:
         with self._lock:

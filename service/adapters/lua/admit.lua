@@ -30,9 +30,11 @@ if not redis.call('ZSCORE', RESERVED, place) then
     redis.call('HSET', REQUESTS, 'level', level + 1, 'at', now)
     redis.call('PEXPIRE', REQUESTS, math.ceil((level + 1) * 60000 / per_minute))
   end
-  redis.call('INCRBY', DAY, samples)
-  redis.call('PEXPIRE', DAY, 2 * DAY_MS)
-  add_queued(name, samples)
+  if samples > 0 then
+    redis.call('INCRBY', DAY, samples)
+    redis.call('PEXPIRE', DAY, 2 * DAY_MS)
+    add_queued(name, samples)
+  end
 end
 redis.call('ZADD', RESERVED, now + lives, place)
 redis.call('HINCRBY', 'lm:sharers:' .. name, place, 1)

@@ -55,7 +55,7 @@ end
 local function let_go(name, place)
   redis.call('HDEL', 'lm:sharers:' .. name, place)
   if redis.call('ZREM', 'lm:reserved:' .. name, place) == 0 then return false end
-  add_queued(name, -string.match(place, '%d+$'))
+  add_queued(name, -(string.match(place, ' (%d+)$') or 0))
   return true
 end
 local function fail(reason)

@@ -7,5 +7,6 @@ local REQUESTS = 'lm:requests:' .. name
 if redis.call('EXISTS', REQUESTS) == 1 then redis.call('HINCRBYFLOAT', REQUESTS, 'level', -1) end
 local DAY = 'lm:day:' .. name .. ':' .. math.floor(now / 86400000)
 -- After midnight there may be less to give back than was taken.
-if tonumber(redis.call('GET', DAY) or 0) >= tonumber(ARGV[4]) then redis.call('DECRBY', DAY, ARGV[4]) end
+local today = redis.call('GET', DAY)
+if today and tonumber(today) >= tonumber(ARGV[4]) then redis.call('DECRBY', DAY, ARGV[4]) end
 return 'OK'
