@@ -3,7 +3,7 @@
 import asyncio
 import json
 import math
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from fastapi import Request
@@ -83,14 +83,17 @@ def _float(text: str) -> int | float:
     if math.isinf(number):
         # It has no canonical spelling, which idempotency rests on.
         raise ValueError("a number is beyond the range of floats")
-    # To JSON Schema, and so to our OpenAPI document, 7.0 is an integer; to RFC 8785 too, which spells it 7.
-    if (
-        abs(number) < _BEYOND_INTEGERS
-        and number.is_integer()
-        and (exact := Decimal(text)) == int(exact)
-    ):
-        return int(exact)
-    return number
+    return _whole(text) if abs(number) < _BEYOND_INTEGERS and number.is_integer() else number
+
+
+def _whole(text: str) -> int | float:
+    """To JSON Schema, and so to our OpenAPI document, 7.0 is an integer; to RFC 8785 too, which spells it 7."""
+    try:
+        exact = Decimal(text)
+    except InvalidOperation:
+        # A nought with an exponent beyond all bounds.
+        return float(text)
+    return int(exact) if exact == exact.to_integral_value() else float(text)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -4,28 +4,36 @@
 """
 
 import argparse
+import base64
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from service.adapters.storage import Storage
+from service.contract.key import Scope
+from service.lifecycle.keys import create_key
 from tests.fixtures.fleet import Fleet
 from tests.fuzz.document import narrowed
 
 #: Jobs are small, so that the worker keeps up with thousands of them.
 MAX_COUNT = 4096
 LABELS: list[Any] = [0, 3, "7"]
-#: 404 there says that no repair of this job was asked for, though the job is known.
+#: 404 there says that the job, which is known, has no repair or no webhook.
 CONFIG = """
 [[operations]]
-include-operation-id = "get_repair"
+include-operation-id = ["get_repair", "get_webhook", "redeliver_webhook"]
 checks.ensure_resource_availability.enabled = false
 """
+SECRET = "whsec_" + base64.b64encode(bytes(32)).decode()
+#: Reserved, so that nobody is called (RFC 6761).
+WEBHOOK = "https://latentmill.invalid/"
 PHASES = "examples,coverage,fuzzing,stateful"
 
 
@@ -46,6 +54,7 @@ def schemathesis(
     (folder / "schemathesis.toml").write_text(CONFIG)
     words = [
         *("run", "openapi.json", "--url", str(http.base_url)),
+        *("--header", f"Authorization:{http.headers['Authorization']}"),
         *("--phases", phases, "--max-examples", str(examples), "--seed", "1"),
         *("--continue-on-failure", "--no-color", "--generation-database", "none"),
         *("--report", "junit", "--report-junit-path", "junit.xml"),
@@ -60,9 +69,14 @@ def schemathesis(
     )
 
 
+def token_of(storage: Storage) -> str:
+    """A new key that may do everything, so that the checks see what happens without one."""
+    return create_key(storage, "fuzz", list(Scope), now=datetime.now(UTC)).token
+
+
 def _jobs(fleet: Fleet) -> list[str]:
-    """One completed and one cancelled job."""
-    done = fleet.wait(fleet.submit(count=MAX_COUNT))
+    """One completed job with a webhook, and one cancelled."""
+    done = fleet.wait(fleet.submit(count=MAX_COUNT, webhook=WEBHOOK))
     stopped = fleet.submit(decoder="large", compression="small", count=MAX_COUNT)
     fleet.http.post(f"/v1/jobs/{stopped.id}/cancel")
     return [done.id, fleet.wait(stopped).id]
@@ -74,11 +88,16 @@ def main() -> int:
     examples = parser.parse_args().examples
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        fleet = Fleet(folder, max_count=MAX_COUNT)
+        fleet = Fleet(folder, max_count=MAX_COUNT, webhook_secret=SECRET)
         try:
             fleet.start(api=1, sweep=1, worker=1)
+            fleet.http.headers["Authorization"] = f"Bearer {token_of(fleet.storage)}"
             told = schemathesis(
-                fleet.http, folder, jobs=_jobs(fleet), max_count=MAX_COUNT, examples=examples
+                fleet.http,
+                folder,
+                jobs=_jobs(fleet),
+                max_count=MAX_COUNT,
+                examples=examples,
             )
             failed = fleet.events("request_failed")
         finally:

@@ -19,6 +19,8 @@ def narrowed(
     request["properties"]["decoder"] = {"enum": decoders}
     request["properties"]["label"] = {"enum": labels}
     request["properties"]["count"]["maximum"] = max_count
+    # Whether there are any is a setting, and each would be tried again for hours.
+    request["properties"]["webhook"] = {"type": "null"}
     request["required"] = [*request["required"], "label"]
     for path, method, parameter in _parameters(document):
         if parameter["name"] == "job_id" and method != "delete":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
 
 from latentmill.archive import read_archive
 from latentmill.folder import MANIFEST, read_manifest
@@ -21,6 +22,7 @@ from service.contract.faults import parse_request
 from service.contract.recipe import Format
 from service.contract.shard import BLOCK, Shard
 from service.contract.value import canonical_json
+from service.contract.webhook_url import read_url
 from service.lifecycle.decoders import read_card
 from tests.fixtures.decoders import tiny_decoder
 from tests.fixtures.parts import ask
@@ -54,6 +56,12 @@ def _requests() -> list[bytes]:
 
 def _cursor(data: bytes) -> None:
     entry_of(data.decode("latin-1"))
+
+
+def _webhook(data: bytes) -> None:
+    url = data.decode("latin-1")
+    parts = read_url(url, trusted=frozenset({"internal:8080"}))
+    assert urlsplit(url).hostname == parts.host.strip("[]"), "two parsers see two hosts"
 
 
 @cache
@@ -103,6 +111,15 @@ def _arrays() -> list[bytes]:
 READERS: dict[str, Reader] = {
     "request": Reader(_request, RequestInvalid, _requests),
     "cursor": Reader(_cursor, RequestInvalid, lambda: [b"", b"ODIyNjQ0NTU5MjY0MC1hYmNkZWZnaA=="]),
+    "webhook": Reader(
+        _webhook,
+        ValueError,
+        lambda: [
+            b"https://hooks.example.org/a?b=1",
+            b"http://internal:8080",
+            b"https://example.org",
+        ],
+    ),
     "card": Reader(_card, DecoderRefused, _cards),
     "draft": Reader(_draft, DecoderRefused, _cards),
     "manifest": Reader(_manifest, ArchiveBroken, lambda: [manifest_json()]),

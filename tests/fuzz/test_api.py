@@ -2,17 +2,20 @@
 
 from pathlib import Path
 
+import pytest
+
 from tests.fixtures.api import Api
-from tests.fuzz.api import schemathesis
+from tests.fuzz.api import schemathesis, token_of
 
 
-def test_every_route_keeps_its_document(lasting: Api, tmp_path: Path) -> None:
+def test_every_route_keeps_its_document(api: Api, tmp_path: Path) -> None:
     """No 5xx, no undocumented status, header or form; what the schema allows is accepted, the rest refused."""
+    api.http.headers["Authorization"] = f"Bearer {token_of(api.parts.storage)}"
     told = schemathesis(
-        lasting.http,
+        api.http,
         tmp_path,
-        jobs=[lasting.completed()["id"]],
-        max_count=lasting.settings.max_count,
+        jobs=[api.completed()["id"]],
+        max_count=api.settings.max_count,
         examples=10,
         phases="fuzzing",
     )
@@ -45,4 +48,11 @@ def test_a_large_whole_number_is_not_rounded(lasting: Api) -> None:
 def test_a_fraction_is_no_whole_number(lasting: Api) -> None:
     """Not even one that a float cannot tell from a whole number."""
     body = b'{"decoder": "tiny", "label": 3, "count": 10.00000000000000000001}'
+    assert lasting.http.post("/v1/quotes", content=body).status_code == 422
+
+
+@pytest.mark.parametrize("count", ["0e" + "9" * 90, "1e-400", "1e999999999999", "-0e99"])
+def test_no_spelling_of_a_number_is_an_error_of_the_server(lasting: Api, count: str) -> None:
+    """Exponents beyond all bounds are faults of the request, be the number nought or not."""
+    body = f'{{"decoder": "tiny", "label": 3, "count": {count}}}'
     assert lasting.http.post("/v1/quotes", content=body).status_code == 422
