@@ -22,6 +22,7 @@ from service.contract.errors import (
 from service.contract.job import Job
 from service.contract.limits import Limits
 from service.contract.webhook import Delivery, DeliveryStatus
+from service.contract.webhook_signature import read_secrets
 from service.lifecycle.describe import read_request
 from service.lifecycle.end import cancel, forget
 from service.lifecycle.finish import finish
@@ -29,10 +30,11 @@ from service.lifecycle.parts import Parts
 from service.lifecycle.rebuild import rebuild
 from service.lifecycle.submit import ANONYMOUS, job_id_for, submit
 from service.lifecycle.webhooks import MAX_ATTEMPTS, Courier, note_owed, redeliver, tell_delivery
+from tests.fixtures.commands import here
 from tests.fixtures.ledger import Clock
 from tests.fixtures.parts import ask, new_studio, run_all
 from tests.fixtures.processes import eventually
-from tests.fixtures.receiver import KEY, Receiver, receiving
+from tests.fixtures.receiver import KEY, SECRET, Receiver, receiving
 from workers.webhook import AT_ONCE, PostOffice
 
 
@@ -343,6 +345,25 @@ def test_the_state_is_the_owners(timed: Parts, receiver: Receiver) -> None:
     with pytest.raises(NoWebhook):
         tell_delivery(timed, plain.id, owner=ANONYMOUS)
     assert owed(timed) == [layout.webhook(job.id)]
+
+
+def test_owners_cannot_sign_for_each_other(timed: Parts, receiver: Receiver) -> None:
+    """Each is signed for with a secret of its own, which the operator's command prints."""
+    secrets = {}
+    for owner in ("ann", "bob"):
+        body = ask(webhook=receiver.url, count=10)
+        limits = limits_for(receiver.host)
+        run_all(new_studio(timed), submit(timed, body, owner=owner, limits=limits).job)
+        told = here("webhook-secret", owner, webhook_secret=SECRET)
+        (secrets[owner],) = read_secrets(told.stdout.strip())
+    assert post(timed, receiver) == 2
+    for request in receiver.received:
+        assert [request.is_signed_with(secret) for secret in secrets.values()].count(True) == 1
+        assert not request.is_signed_with(KEY)
+    assert here("webhook-secret", webhook_secret=SECRET).stdout.strip() == SECRET
+    off = here("webhook-secret")
+    assert off.returncode == 2
+    assert "LATENTMILL_WEBHOOK_SECRET is not set" in off.stderr
 
 
 def test_a_webhook_that_may_not_be_is_a_fault(timed: Parts) -> None:

@@ -50,6 +50,9 @@ def submit(
     shard_size: Annotated[
         int | None, typer.Option(min=1024, help="Images per archive, a multiple of 1024.")
     ] = None,
+    webhook: Annotated[
+        str | None, typer.Option(help="An https URL that is told when the job has ended.")
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="Sending the same key again gives the same job.")
     ] = None,
@@ -75,6 +78,7 @@ def submit(
             temperature=temperature,
             compression=compression,
             shard_size=shard_size,
+            webhook=webhook,
             idempotency_key=idempotency_key,
         )
         print(f"{job.status}: {in_words(job.request)}", file=sys.stderr)

@@ -22,6 +22,7 @@ from service.cli import (
     roles,
     samples,
     training,
+    webhook_secret,
 )
 from service.contract.errors import LatentmillError
 
@@ -57,6 +58,7 @@ for room in (
     roles,
     keys,
     prune,
+    webhook_secret,
 ):
     room.register(app)
 

@@ -39,6 +39,12 @@ def spelled(key: bytes) -> str:
     return _PREFIX + base64.b64encode(key).decode()
 
 
+def derived(keys: Sequence[bytes], owner: str) -> tuple[bytes, ...]:
+    """Keys of one owner's own, so that no owner's receiver can sign for another's."""
+    name = f"latentmill webhooks of {owner}".encode()
+    return tuple(hmac.new(key, name, hashlib.sha256).digest() for key in keys)
+
+
 def signed(
     keys: Sequence[bytes], *, event_id: str, timestamp_s: int, body: bytes
 ) -> dict[str, str]:

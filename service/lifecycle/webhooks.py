@@ -22,10 +22,11 @@ from service.contract.errors import (
 )
 from service.contract.job import Job
 from service.contract.webhook import Delivery, DeliveryStatus, event_of
-from service.contract.webhook_signature import signed
+from service.contract.webhook_signature import derived, signed
 from service.contract.webhook_url import read_url
 from service.lifecycle.describe import describe, described_from_storage, read_request
 from service.lifecycle.parts import Parts
+from service.lifecycle.submit import ANONYMOUS
 
 log = structlog.get_logger(__name__)
 
@@ -38,6 +39,11 @@ _GONE = 410
 _UNFINISHED_S = 300.0
 #: A marker without a job is a submit that was cut off, and a replay may still complete it.
 _ORPHAN_S = 86_400.0
+
+
+def signing_keys(keys: tuple[bytes, ...], owner: str) -> tuple[bytes, ...]:
+    """What an owner's webhooks are signed with; where nobody needs an API key, what the operator set."""
+    return keys if owner == ANONYMOUS else derived(keys, owner)
 
 
 class Courier:
@@ -71,18 +77,19 @@ class Courier:
             return parts.ledger.webhooks.postpone(claimed, by_s=_UNFINISHED_S)
         now = parts.clock()
         if delivery.is_due(now):
-            delivery = self._attempted(delivery, job, now)
+            keys = signing_keys(self._keys, owner)
+            delivery = self._attempted(delivery, job, now, keys)
             parts.storage.put(layout.job_webhook(job_id), delivery.to_json())
         if delivery.next_attempt_at is None:
             return _settle(parts, claimed)
         by_s = (delivery.next_attempt_at - parts.clock()).total_seconds()
         return parts.ledger.webhooks.postpone(claimed, by_s=max(0.0, by_s))
 
-    def _attempted(self, delivery: Delivery, job: Job, now: datetime) -> Delivery:
+    def _attempted(
+        self, delivery: Delivery, job: Job, now: datetime, keys: tuple[bytes, ...]
+    ) -> Delivery:
         event, status, reason = event_of(job), None, None
-        headers = signed(
-            self._keys, event_id=event.id, timestamp_s=int(now.timestamp()), body=event.body
-        )
+        headers = signed(keys, event_id=event.id, timestamp_s=int(now.timestamp()), body=event.body)
         try:
             url = read_url(delivery.url, trusted=self._trusted)
             status = self._sender.post(url, headers=headers, body=event.body)

@@ -64,9 +64,10 @@ class Client:
         temperature: float = 1.0,
         compression: str = "fast",
         shard_size: int | None = None,
+        webhook: str | None = None,
         idempotency_key: str | None = None,
     ) -> Job:
-        """Ask for `count` images; returns at once with the accepted job.
+        """Ask for `count` images; returns at once with the accepted job. `webhook` is told when it has ended.
 
         Sending the same `idempotency_key` again gives the same job; without one a key is drawn, so
         that a request which had to be sent twice makes one job. Raises RequestInvalid.
@@ -74,6 +75,8 @@ class Client:
         body = request_body(
             decoder, label, count, seed, format, temperature, compression, shard_size
         )
+        if webhook is not None:
+            body["webhook"] = webhook
         key = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(18)}
         return _job(self._transport.post("/v1/jobs", body, key))
 
