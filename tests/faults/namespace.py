@@ -9,8 +9,8 @@ from types import TracebackType
 class Namespace:
     """Made at the start of the block and gone at its end. Needs root and iproute2."""
 
-    #: The two ends of the cable; a range that nobody routes (RFC 5737).
-    here, there = "192.0.2.1", "192.0.2.2"
+    #: The two ends of the cable, in a range for tests of equipment, which no machine should have (RFC 2544).
+    here, there = "198.18.77.1", "198.18.77.2"
 
     def __init__(self) -> None:
         self.name = f"lm{os.getpid()}"

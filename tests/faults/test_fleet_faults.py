@@ -1,6 +1,7 @@
 """What is around a fleet of real processes goes wrong: network, disk, Redis, S3, old messages, sweeps that die."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -108,7 +109,7 @@ def test_a_cut_cable_wedges_no_worker(idle_fleet: Fleet) -> None:
     with Namespace() as cable:
         idle_fleet.redis.config_set("protected-mode", "no")
         idle_fleet.redis.config_set("bind", f"127.0.0.1 {cable.here}")
-        prefix = ("/bin/ip", "netns", "exec", cable.name)
+        prefix = (str(shutil.which("ip")), "netns", "exec", cable.name)
         url = f"redis://{cable.here}:{idle_fleet.redis_server.port}/0"
         worker = idle_fleet.start_hurt("worker", prefix=prefix, redis_url=url)
         assert idle_fleet.wait(idle_fleet.submit(label=3)).status == Status.COMPLETED
