@@ -52,6 +52,8 @@ def main(settings: WorkerSettings) -> int:
         *(parts, sessions, Watch(), Bodies(), Cores(settings.cores, wait_s=settings.heartbeat_s)),
         device=settings.device,
         heartbeat_s=settings.heartbeat_s,
+        name=f"{socket.gethostname()}-{os.getpid()}",
+        audit_share=settings.audit_share,
     )
     _warm_up(studio)
     return _deliver(settings, studio)
@@ -59,7 +61,7 @@ def main(settings: WorkerSettings) -> int:
 
 def _deliver(settings: WorkerSettings, studio: Studio) -> int:
     """Let Celery take messages, with a heart beating beside it."""
-    name = f"{socket.gethostname()}-{os.getpid()}"
+    name = studio.name
     profile = profile_of(settings.device)
     heart = Heart(
         *(studio.parts.ledger, studio.parts.queue, studio.watch, Sign(settings.heartbeat_file)),

@@ -32,9 +32,13 @@ class Errand:
 
     def keep(self) -> None:
         """Renew when it is time."""
-        self.seen_at = time.monotonic()
+        self.look_up()
         if self.seen_at - self._renewed_at >= self._heartbeat_s:
             self.renew()
+
+    def look_up(self) -> None:
+        """Show that the work moves; for work that needs no turn."""
+        self.seen_at = time.monotonic()
 
     def renew(self) -> None:
         lease_s = self._ledger.lease_s

@@ -22,6 +22,8 @@ BELIEVED_S = 10.0
 HUNGRY_BEATS = 30
 #: EX_SOFTWARE: a supervisor restarts, the lease brings the shard back.
 WEDGED = 70
+#: EX_DATAERR: an audit found its bytes wrong. Whoever restarts it should look at the machine first.
+QUARANTINED = 65
 
 
 class Heart(threading.Thread):
@@ -58,6 +60,7 @@ class Heart(threading.Thread):
             self._stopped.wait(BEAT_S)
 
     def _beat(self) -> None:
+        self._end_if_quarantined()
         if not self._retired.is_set():
             self._ledger.heartbeat(
                 self._worker, slots=self._slots, info=self._info, ttl_s=BELIEVED_S
@@ -69,6 +72,13 @@ class Heart(threading.Thread):
         if age_s > self._limit_s:
             log.error("worker_wedged", seconds_without_progress=round(age_s))
             os._exit(WEDGED)
+
+    def _end_if_quarantined(self) -> None:
+        """At once: not another byte of its shards in hand may be stored. Their leases bring them back."""
+        if self._ledger.audits.is_quarantined(self._worker):
+            log.error("worker_quarantined", worker=self._worker)
+            self._say_goodbye()
+            os._exit(QUARANTINED)
 
     def _end_if_starving(self) -> None:
         """A consumer that takes nothing, while there is something to take, never will again."""

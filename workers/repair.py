@@ -134,7 +134,7 @@ def _restore(
             return str(error)
         if made.record.sha256 != shard.sha256:
             return _why_different(manifest.profiles[shard.profile], made.record.profile)
-        _replace(studio.parts, shard.key, made)
+        _replace(studio, shard.key, made)
     if _sha256_of(studio.parts, shard.key) != shard.sha256:
         return "the store does not give back what was written"
     return None
@@ -153,11 +153,12 @@ def _why_different(wanted: Profile, have: Profile) -> str:
     )
 
 
-def _replace(parts: Parts, key: str, made: Made) -> None:
+def _replace(studio: Studio, key: str, made: Made) -> None:
     """Keep the broken bytes for a person to look at. Written over them, so that the key is never free for others."""
+    storage = studio.parts.storage
     try:
-        broken = parts.storage.get(key)
-        parts.storage.put(layout.quarantined(key, sha256_hex(broken)), broken)
+        broken = storage.get(key)
+        storage.put(layout.quarantined(key, sha256_hex(broken)), broken)
     except ObjectMissing:
         log.info("shard_was_missing", key=key)
-    parts.storage.put(key, made.data, metadata=made.record.to_metadata())
+    storage.put(key, made.data, metadata=made.record.to_metadata(maker=studio.name))

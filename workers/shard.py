@@ -19,6 +19,7 @@ from service.contract.errors import (
 from service.contract.manifest import ShardRecord
 from service.contract.request import ResolvedRequest
 from service.contract.shard import Shard, shard_at
+from service.lifecycle.audit import offer_audit
 from service.lifecycle.dispatch import dispatch
 from service.lifecycle.finish import finish
 from service.lifecycle.parts import Parts
@@ -52,6 +53,9 @@ class Studio:
     device: str
     heartbeat_s: float
     company: Company = field(default_factory=Company)
+    #: What the fleet knows this process by, and the share of its shards that another one makes again.
+    name: str = ""
+    audit_share: float = 0.0
 
 
 def run_shard(studio: Studio, job_id: str, index: int) -> Verdict:
@@ -106,8 +110,11 @@ def _stored(
         # Before the write, so that a worker that was paused past its lease does not write for nothing.
         lease.renew()
         with lease.held():
-            record = _write(studio.parts, key, made)
+            record = _write(studio, key, made)
     _note_work(studio.parts, request, record, busy_s=time.monotonic() - started)
+    offer_audit(
+        *(studio.parts, lease.job_id, request, shard), maker=studio.name, share=studio.audit_share
+    )
     return record, False
 
 
@@ -118,13 +125,14 @@ def _made(studio: Studio, request: ResolvedRequest, shard: Shard, body: Body, le
         return make_shard(decoder, request, shard, body, device=studio.device, keep=keep)
 
 
-def _write(parts: Parts, key: str, made: Made) -> ShardRecord:
+def _write(studio: Studio, key: str, made: Made) -> ShardRecord:
     """Create the object; where another writer was first, its intact object stands and is adopted."""
+    storage, metadata = studio.parts.storage, made.record.to_metadata(maker=studio.name)
     for _ in range(3):
         try:
-            parts.storage.create(key, made.data, metadata=made.record.to_metadata())
+            storage.create(key, made.data, metadata=metadata)
         except ObjectExists:
-            record = adopt(parts.storage, key)
+            record = adopt(storage, key)
             if record is not None:
                 return record
         else:

@@ -26,7 +26,7 @@ def adopt(
         return None
     record = _record_or_none(head)
     if record is None or sha256_hex(data) != record.sha256:
-        _put_aside(storage, key, data)
+        put_aside(storage, key, data)
         return None
     return record if keep(head) else None
 
@@ -38,7 +38,7 @@ def _record_or_none(head: StoredObject) -> ShardRecord | None:
         return None
 
 
-def _put_aside(storage: Storage, key: str, data: bytes) -> None:
+def put_aside(storage: Storage, key: str, data: bytes) -> None:
     """Keep the broken bytes for a person to look at, and free the key."""
     storage.put(layout.quarantined(key, sha256_hex(data)), data)
     # Another worker may have put the same bytes aside and written the shard anew meanwhile.

@@ -7,9 +7,10 @@ import structlog
 from celery import Celery
 from celery.exceptions import Reject
 
-from service.adapters.queue import GENERATE_JOB, REPAIR_JOB, RUN_SHARD
+from service.adapters.queue import AUDIT_SHARD, GENERATE_JOB, REPAIR_JOB, RUN_SHARD
 from service.contract.errors import Unavailable
 from service.contract.limits import Limits
+from workers.audit import audit_shard
 from workers.generate import generate_job
 from workers.repair import repair_job
 from workers.shard import Studio, run_shard
@@ -43,3 +44,8 @@ def register_tasks(app: Celery, studio: Studio, limits: Limits) -> None:
     def repair(job_id: str) -> None:
         with studio.watch.at_work():
             repair_job(studio, str(job_id))
+
+    @app.task(name=AUDIT_SHARD)
+    def audit(**arguments: Any) -> None:
+        with studio.watch.at_work():
+            audit_shard(studio, arguments)

@@ -12,6 +12,7 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from service.adapters.redis_client import answered
+from service.contract.audit import Audit
 from service.contract.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,7 @@ GENERATE = "latentmill.generate"
 RUN_SHARD = "latentmill.shard"
 GENERATE_JOB = "latentmill.generate"
 REPAIR_JOB = "latentmill.repair"
+AUDIT_SHARD = "latentmill.audit"
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -103,6 +105,11 @@ class ShardQueue:
     def send_repair(self, job_id: str) -> bool:
         """Whether the message was sent."""
         return self._send(REPAIR_JOB, {"job_id": job_id}, queue=BULK)
+
+    def send_audit(self, audit: Audit) -> bool:
+        """Whether the message was sent."""
+        arguments = audit.model_dump(mode="json", exclude_defaults=True)
+        return self._send(AUDIT_SHARD, arguments, queue=BULK)
 
     def _send(self, task: str, kwargs: dict[str, Any], *, queue: str) -> bool:
         try:

@@ -108,6 +108,11 @@ def webhook(job_id: str) -> str:
     return f"{WEBHOOKS}{job_id}"
 
 
+def audit(key: str) -> str:
+    """Where it is told that workers of one profile made other bytes of a shard."""
+    return f"audits/{key.removeprefix(SHARDS)}.json"
+
+
 def repair(job_id: str) -> str:
     """The marker of a repair that is owed: it goes when the repair has ended. It holds when it was asked for."""
     return f"{REPAIRS}{job_id}"

@@ -38,9 +38,9 @@ class ShardRecord(Value):
     pixels_sha256: str = Field(pattern=SHA256)
     profile: Profile
 
-    def to_metadata(self) -> dict[str, str]:
-        """As object metadata: short ASCII strings, so that every store keeps them."""
-        return {
+    def to_metadata(self, *, maker: str = "") -> dict[str, str]:
+        """As object metadata: short ASCII strings, so that every store keeps them. `maker` is the worker's name."""
+        return ({"maker": maker} if maker else {}) | {
             "samples": str(self.samples),
             "sha256": self.sha256,
             "pixels-sha256": self.pixels_sha256,
@@ -57,6 +57,11 @@ class ShardRecord(Value):
             pixels_sha256=metadata["pixels-sha256"],
             profile=Profile.model_validate_json(metadata["profile"]),
         )
+
+
+def maker_of(metadata: Mapping[str, str]) -> str:
+    """The worker that stored an object; empty where nobody has told."""
+    return metadata.get("maker", "")
 
 
 class ManifestShard(Value):

@@ -242,6 +242,12 @@ class WorkerSettings(AcceptingSettings):
     heartbeat_s: float = Field(
         0.75, gt=0, description="Seconds between lease renewals; bounds how late a cancel is seen."
     )
+    audit_share: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the stored shards that another worker makes again to compare, 0 to 1.",
+    )
     shard_timeout_s: float = Field(
         900.0,
         gt=0,
