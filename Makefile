@@ -10,7 +10,7 @@ DECODER ?= deploy/decoders/mnist
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-lowest lint format bench bench-peers chaos load fuzz train presets lock clean
+.PHONY: help demo up test test-faults test-lowest lint format bench bench-peers chaos load fuzz train presets lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ up: $(VENV)/.cpu ## install and run everything on this machine until Ctrl-C
 
 test: $(VENV)/.dev ## install and run every test that needs no server of its own
 	$(BIN)/pytest -n 3 --dist loadfile
+
+test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minutes on 2 cores; some need root, iproute2, faketime)
+	$(BIN)/pytest -n 2 --dist loadfile -m "faults or not faults" $$($(BIN)/python -m tests.faults.page)
 
 lint: $(VENV)/.dev ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .
