@@ -36,6 +36,7 @@ local function note_soonest(name)
 end
 -- Samples of the owner that are reserved or in unfinished jobs. A job counts while it is in `lm:due`, so the two agree.
 local function add_queued(name, samples)
+  if tonumber(samples) == 0 then return end -- as a negative number it is "-0", which Redis 7 takes for none
   if redis.call('INCRBY', 'lm:queued:' .. name, samples) <= 0 then redis.call('DEL', 'lm:queued:' .. name) end
 end
 local function due_at(time, flag)
