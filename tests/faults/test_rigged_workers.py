@@ -45,7 +45,7 @@ def _nothing_is_out(fleet: Fleet, job: Job) -> bool:
 def test_a_message_that_died_with_its_worker_is_sent_again(idle: Fleet) -> None:
     """kill -9 between BRPOP and `unacked`: the queue and `unacked` are empty, and the lease brings the shard back."""
     worker = idle.start_hurt("worker", rig="lost message")
-    job = idle.submit(count=1)
+    job = idle.submit(label=0, count=1)
     assert worker.ended() == -signal.SIGKILL
     assert idle.redis.hlen("unacked") == 0
     idle.start(worker=1)
@@ -55,7 +55,7 @@ def test_a_message_that_died_with_its_worker_is_sent_again(idle: Fleet) -> None:
 def test_a_shard_delivered_again_after_its_commit_is_done(idle: Fleet) -> None:
     """kill -9 between COMMIT and the acknowledgement: the message comes again and changes nothing."""
     worker = idle.start_hurt("worker", rig="before ack")
-    job = idle.submit(count=2048)
+    job = idle.submit(label=1, count=2048)
     assert worker.ended() == -signal.SIGKILL
     committed = {event["shard"] for event in worker.events("shard_stored", job=job.id)}
     assert committed
@@ -79,7 +79,7 @@ def test_a_shard_that_kills_its_worker_fails_its_job_alone(idle: Fleet, rig: str
             deaths.append(idle.start_hurt("worker", rig=rig))
         return idle.look(poisoned).status.is_terminal
 
-    assert eventually(has_ended, within_s=120)
+    assert eventually(has_ended, within_s=200)
     failed = idle.look(poisoned)
     assert (failed.status, failed.error) == (
         Status.FAILED,
@@ -105,7 +105,7 @@ def test_a_worker_that_hangs_ends_itself_and_another_makes_the_shard(idle: Fleet
     """Exit code 70 after `shard_timeout_s`; the job completes elsewhere."""
     hung = idle.start_hurt("worker", rig="hung", shard_timeout_s=2)
     job = idle.submit(count=1, seed=UNLUCKY, label=5)
-    assert eventually(lambda: bool(idle.running_shards(job)), within_s=20)
+    assert eventually(lambda: bool(idle.running_shards(job)), within_s=60)
     idle.start(worker=2)
     assert hung.ended() == WEDGED
     ends_well(idle, job)
@@ -128,11 +128,17 @@ def test_a_worker_without_files_to_open_is_not_wedged(idle: Fleet) -> None:
     used = len(list(Path(f"/proc/{worker.pid}/fd").iterdir()))
     resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, (used, limits[1]))
     job = idle.submit(seed=23)
-    assert eventually(lambda: _has_noticed(worker, job), within_s=30)
+    assert eventually(lambda: _has_noticed(worker, job), within_s=60)
     assert set(idle.redis.hvals(f"lm:job:{job.id}:attempts")) <= {"0", "1"}
     if worker.is_alive:
         resource.prlimit(worker.pid, resource.RLIMIT_NOFILE, limits)
-    idle.start(worker=1)
+
+    def has_ended() -> bool:
+        # As a supervisor does: a worker whose consumer broke ends itself after a minute without a message.
+        idle.start(worker=1)
+        return idle.look(job).status.is_terminal
+
+    assert eventually(has_ended, within_s=150)
     ends_well(idle, job)
 
 
@@ -144,7 +150,7 @@ def test_a_worker_that_is_terminated_and_then_killed_loses_nothing(idle: Fleet) 
     """SIGTERM, and SIGKILL before its shard was ready: another worker makes it."""
     worker = idle.start_hurt("worker", rig="slow")
     job = idle.submit(seed=UNLUCKY, label=7)
-    assert eventually(lambda: bool(idle.running_shards(job)), within_s=20)
+    assert eventually(lambda: bool(idle.running_shards(job)), within_s=60)
     worker.signal(signal.SIGTERM)
     time.sleep(0.3)
     worker.signal(signal.SIGKILL)
@@ -153,7 +159,7 @@ def test_a_worker_that_is_terminated_and_then_killed_loses_nothing(idle: Fleet) 
     ends_well(idle, job)
 
 
-LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+LIBFAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 
 def test_a_worker_two_hours_ahead_disturbs_nobody(idle: Fleet) -> None:
@@ -161,7 +167,13 @@ def test_a_worker_two_hours_ahead_disturbs_nobody(idle: Fleet) -> None:
     if not LIBFAKETIME.exists():
         assert not os.environ.get("CI"), "install faketime"
         pytest.skip("faketime is not installed")
-    ahead = {"LD_PRELOAD": str(LIBFAKETIME), "FAKETIME": "+2h", "DONT_FAKE_MONOTONIC": "1"}
+    ahead = {
+        "LD_PRELOAD": str(LIBFAKETIME),
+        "FAKETIME": "+2h",
+        # Only the wall clock is ahead: not the time that passes, nor the times of files, which the kernel gives.
+        "DONT_FAKE_MONOTONIC": "1",
+        "NO_FAKE_STAT": "1",
+    }
     workers: list[Role] = [
         idle.start_hurt("worker", rig="slow"),
         idle.start_hurt("worker", rig="slow", variables=ahead),
