@@ -40,7 +40,7 @@ def marked(point: Point) -> ParameterSet:
     return pytest.param(point, marks=marks, id=str(point))
 
 
-@pytest.mark.parametrize("point", map(marked, POINTS))
+@pytest.mark.parametrize("point", [marked(point) for point in POINTS])
 def test_a_kill_at_any_step_changes_nothing(
     forks: ForkServerContext, parts: Parts, redis_url: str, tmp_path: Path, point: Point
 ) -> None:
