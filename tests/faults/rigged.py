@@ -14,6 +14,8 @@ import numpy as np
 from kombu.transport.redis import QoS
 
 import workers.app
+import workers.make
+import workers.repair
 import workers.shard
 from service.cli.main import main
 from service.contract.request import ResolvedRequest
@@ -79,6 +81,17 @@ def _impatient_broker() -> None:
     _unlucky(_work_for(5))()
 
 
+def _dies_in_repair() -> None:
+    """In the middle of a repair, with a shard found broken and not yet made again."""
+    workers.repair.make_shard = _die
+
+
+def _wrong() -> None:
+    """Memory or a processor that computes wrongly, and vouches for it."""
+    real = workers.make.draw_latents
+    workers.make.draw_latents = lambda *args, **kwargs: real(*args, **kwargs) * np.float32(1.01)
+
+
 RIGS: dict[str, Callable[[], None]] = {
     "lost message": _lost_message,
     "before ack": _before_ack,
@@ -88,6 +101,8 @@ RIGS: dict[str, Callable[[], None]] = {
     "hung": _unlucky(lambda _: time.sleep(3600)),
     "slow": _unlucky(_work_for(1.5)),
     "impatient broker": _impatient_broker,
+    "dies in repair": _dies_in_repair,
+    "wrong": _wrong,
 }
 
 if __name__ == "__main__":
