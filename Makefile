@@ -7,10 +7,12 @@ DATA ?= mnist
 # The peers' libraries live apart: Ray and BentoML want other versions than we do.
 PEERS := .venv-peers
 DECODER ?= deploy/decoders/mnist
+# How many stories `make simulate` plays; one takes a quarter of a second of a core.
+SEEDS ?= 500
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-faults test-lowest lint format bench bench-peers chaos load fuzz train presets lock clean
+.PHONY: help demo up test test-faults test-lowest lint format bench bench-peers chaos load fuzz train presets lock simulate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +72,10 @@ test-lowest: ## run the tests on the lowest versions that pyproject.toml allows
 	$(PYTHON) -m venv .venv-lowest
 	.venv-lowest/bin/pip install --quiet -c deploy/locks/lowest.txt -e '.[cpu,export,local,dev]'
 	.venv-lowest/bin/pytest
+
+simulate: $(VENV)/.dev ## jobs' lives in virtual time under SEEDS=500 seeds of faults, the scripts against their model, and every mutant
+	LATENTMILL_MODEL_EXAMPLES=500 $(BIN)/pytest -q -n0 tests/test_model_ledger.py
+	$(BIN)/python -m tests.model --seeds $(SEEDS)
 
 clean: ## remove what the commands above made
 	rm -rf $(VENV) .venv-lowest $(PEERS) build dist *.egg-info latentmill-demo

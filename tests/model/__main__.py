@@ -8,10 +8,9 @@ import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from itertools import repeat
 
-from tests.model.herd import SIMULATED
-from tests.model.mutants import Mutant
+from tests.model.herd import MODELLED, SIMULATED
+from tests.model.hunt import contradicted, hunted
 from tests.model.server import own_server
 from tests.model.stage import Violation
 from tests.model.world import Run, simulate
@@ -20,8 +19,8 @@ from tests.model.world import Run, simulate
 PIECE = 50
 #: Violations after which nothing new is learnt.
 ENOUGH = 5
-#: Seeds within which a mutant is caught.
-MUTANT_SEEDS = 400
+#: Seeds, or examples of the model, within which a mutant is caught.
+MUTANT_SEEDS, MUTANT_EXAMPLES = 400, 300
 
 
 def main() -> int:
@@ -100,25 +99,15 @@ def _told(count: Counter[str]) -> str:
 
 def _hunt(pool: ProcessPoolExecutor) -> int:
     """How many mutants live."""
-    caught = 0
-    for mutant, found in zip(
-        SIMULATED, pool.map(hunted, SIMULATED, repeat(MUTANT_SEEDS)), strict=True
-    ):
-        caught += found is not None
-        print(f"{mutant.name:36s} {found or 'LIVES'}")
-    print(f"{caught} of {len(SIMULATED)} mutants caught")
-    return len(SIMULATED) - caught
-
-
-def hunted(mutant: Mutant, seeds: int) -> str | None:
-    """At which seed the mutant is caught, and by what; None when it lives."""
-    with own_server() as url, mutant.alive():
-        for seed in range(seeds):
-            try:
-                simulate(seed, url, scripts=mutant.scripts)
-            except Violation as violation:
-                return str(violation).partition("\n")[0]
-    return None
+    tries = [pool.submit(hunted, mutant, MUTANT_SEEDS) for mutant in SIMULATED]
+    tries += [pool.submit(contradicted, mutant, MUTANT_EXAMPLES) for mutant in MODELLED]
+    herd = (*SIMULATED, *MODELLED)
+    found = [each.result() for each in tries]
+    for mutant, what in zip(herd, found, strict=True):
+        print(f"{mutant.name:40s} {what or 'LIVES'}")
+    caught = len(herd) - found.count(None)
+    print(f"{caught} of {len(herd)} mutants caught")
+    return found.count(None)
 
 
 if __name__ == "__main__":

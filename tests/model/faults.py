@@ -5,7 +5,7 @@ from collections import Counter
 
 #: Chances: of a step, or of the one call that it can strike.
 OFTEN = {
-    "kill": 0.008,
+    "kill": 0.012,
     "nap": 0.008,  # a process is paused, often past its lease
     "flushall": 0.0015,
     "snapshot": 0.01,
@@ -19,8 +19,8 @@ OFTEN = {
     "damaged": 0.001,  # somebody flips a byte of a shard
     "message_lost": 0.05,
     "message_doubled": 0.08,
-    "reply_lost": 0.01,  # storage applied it
-    "repeated": 0.01,  # a create that finds its own object
+    "reply_lost": 0.05,  # storage applied it
+    "repeated": 0.05,  # a create that finds its own object
     "redis_reply_lost": 0.008,  # a script ran
     "redis_repeated": 0.008,  # a script ran twice
 }

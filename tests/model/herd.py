@@ -58,7 +58,7 @@ SIMULATED: tuple[Mutant, ...] = (
     ),
     in_function(
         "the finisher believes the bitmap",
-        *(finish._write_manifest, "set(stored_shards(parts.storage, request))"),
+        *(finish._write_manifest, "_kept_shards(parts, job_id, request)"),
         "set(range(request.shards))",
     ),
     in_function("nothing is rebuilt", sweep.Sweep.turn, "rebuild(self._parts)", "0"),
@@ -71,10 +71,59 @@ SIMULATED: tuple[Mutant, ...] = (
         "no marker", submit._enter, 'parts.storage.put(layout.active(job.id), b"")', "pass"
     ),
     in_function(
-        "the shard is not stored", shard._write, "parts.storage.create(", "(lambda *_, **__: None)("
+        "the shard is not stored", shard._write, "storage.create(key", "(lambda *_, **__: None)(key"
     ),
     in_function(
         "stored bytes are believed", stored.adopt, "sha256_hex(data) != record.sha256", "False"
     ),
     in_function("a failed try never counts", shard._give_back, "counts=counts", "counts=False"),
+)
+
+#: What another layer makes good, or what is only wasted: seen where answers are compared one by one.
+MODELLED: tuple[Mutant, ...] = (
+    in_script("begin is never busy", "begin", "then return { 'BUSY' } end", "then end"),
+    in_script(
+        "begin runs what is not wanted", "begin", "if not wants_shards() then", "if false then"
+    ),
+    in_script(
+        "begin believes any shard",
+        "begin",
+        ">= tonumber(redis.call('HGET', JOB, 'shards'))",
+        "> 99",
+    ),
+    in_script(
+        "commit of what is not wanted", "commit", "if not wants_shards() then return 'STOP' end"
+    ),
+    in_script(
+        "commit counts twice",
+        "commit",
+        "if redis.call('GETBIT', DONE, shard) == 1 then return 'DUP' end",
+    ),
+    in_script("anybody extends", "extend", "~= ARGV[4]", "== 'nobody'"),
+    in_script("anybody gives back", "release", "~= ARGV[4]", "== 'nobody'"),
+    in_script("an outage counts as a try", "release", "if ARGV[7] == '0'", "if false"),
+    in_script(
+        "cancel beats finalizing", "cancel", "if wants_shards() then", "if not is_terminal() then"
+    ),
+    in_script(
+        "resolve overwrites",
+        "resolve",
+        "if is_terminal() and status ~= ARGV[3] then return 'CONFLICT' end",
+    ),
+    in_script("the queue's lease never doubles", "claim", "2 ^ (times - 1)", "1"),
+    in_script("claim takes the holder's name along", "claim", "redis.call('HDEL', HOLDERS, shard)"),
+    in_script(
+        "a finisher is not waited for", "claim", "due_at(now + tonumber(ARGV[7]))", "due_at(now)"
+    ),
+    in_script("owners are not taken in turn", "due", "redis.call('INCR', 'lm:turn')", "0"),
+    in_script(
+        *("a place is never given back", "prelude"),
+        *("if redis.call('ZREM', 'lm:reserved:' .. name, place) == 0 then", "if true then"),
+    ),
+    in_script("slots are counted at every beat", "heartbeat", "ARGV[4] - before", "ARGV[4]"),
+    in_script(
+        "a live job is forgotten",
+        "forget",
+        "if status and not is_terminal() then return status end",
+    ),
 )

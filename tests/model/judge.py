@@ -7,8 +7,8 @@ from typing import Any
 from service.contract import layout
 from service.contract.job import Job, Outcome, Status
 from service.contract.manifest import Manifest
-from service.contract.request import AcceptedRequest
-from service.contract.shard import all_shards
+from service.contract.request import AcceptedRequest, ResolvedRequest
+from service.contract.shard import all_shards, shard_at
 from service.contract.value import sha256_hex
 from tests.model.plan import Asked
 from tests.model.stage import Stage
@@ -25,6 +25,8 @@ class Judge:
         self.accepted: dict[str, int] = {}
         self.ended: dict[str, int] = {}
         self._outcomes: dict[str, bytes] = {}
+        self._ended_at: dict[str, int] = {}
+        self._requests: dict[str, ResolvedRequest] = {}
         self._told: dict[str, Status] = {}
         self._stops: dict[str, int] = {}
         self._begun: Counter[tuple[str, str]] = Counter()
@@ -61,6 +63,7 @@ class Judge:
                 self._stage.violated(f"the outcome of {job_id} changed")
             return
         self._outcomes[job_id], self.ended[job_id] = data, self._stage.now_ms
+        self._ended_at[job_id] = self._stage.steps
         self._decided(Outcome.model_validate_json(data))
 
     def _decided(self, outcome: Outcome) -> None:
@@ -75,10 +78,7 @@ class Judge:
             self._stage.violated(f"{outcome.id} was cancelled, and nobody asked for it")
 
     def _completed(self, job_id: str) -> None:
-        request = AcceptedRequest.model_validate_json(
-            self._store.get(layout.job_request(job_id))
-        ).resolved
-        assert request is not None
+        request = self._request(job_id)
         if layout.job_manifest(job_id) not in self._store.objects:
             self._stage.violated(f"{job_id} completed without a manifest")
             return
@@ -94,6 +94,14 @@ class Judge:
         for key, *_ in wanted:
             self._stored(job_id, key)
 
+    def _request(self, job_id: str) -> ResolvedRequest:
+        if job_id not in self._requests:
+            stored = self._store.get(layout.job_request(job_id))
+            request = AcceptedRequest.model_validate_json(stored).resolved
+            assert request is not None
+            self._requests[job_id] = request
+        return self._requests[job_id]
+
     def _stored(self, job_id: str, key: str) -> None:
         if not self._has(key) and not self._is_excused(key):
             self._stage.violated(f"{job_id} completed without an intact {key}")
@@ -101,8 +109,7 @@ class Judge:
     def _is_excused(self, key: str) -> bool:
         """A finisher can see what is gone when it looks, but not which byte is another."""
         step, is_gone = self._hurt.get(key, (-1, False))
-        actor = self._stage.actor
-        return step >= 0 and (not is_gone or (actor is not None and step >= actor.began))
+        return step >= 0 and (not is_gone or step >= self._began_at())
 
     def _failed(self, outcome: Outcome) -> None:
         job, most = (
@@ -122,13 +129,48 @@ class Judge:
     # Redis
 
     def answered(self, script: str, args: list[Any], answer: Any) -> None:
-        if script == "resolve" and answer == "CONFLICT":
-            self._stage.violated(f"the ledger had told another outcome of {args[1]}")
-        elif script == "begin" and answer[0] == "OK":
+        look = {
+            "create": self._created,
+            "claim": self._claimed,
+            "begin": self._began,
+            "commit": self._committed,
+            "resolve": self._resolved,
+        }.get(script)
+        if look is not None:
+            look(args, answer)
+
+    def _created(self, args: list[Any], answer: Any) -> None:
+        ended = self._ended_at.get(args[1], self._stage.steps)
+        if answer == "CREATED" and ended < self._began_at():
+            self._stage.violated(f"{args[1]} had ended, and came to life again")
+
+    def _claimed(self, args: list[Any], answer: Any) -> None:
+        if len(answer) - 2 > min(int(args[2]), int(args[3])):
+            self._stage.violated(f"{len(answer) - 2} shards claimed of a window of {args[2:4]}")
+
+    def _began(self, args: list[Any], answer: Any) -> None:
+        if answer[0] == "OK":
             self._begun[args[1], str(args[2])] += 1
             self.count["begun"] += 1
-        elif script == "claim" and len(answer) - 2 > min(int(args[2]), int(args[3])):
-            self._stage.violated(f"{len(answer) - 2} shards claimed of a window of {args[2:4]}")
+
+    def _committed(self, args: list[Any], answer: Any) -> None:
+        if answer not in ("OK", "LAST"):
+            return
+        request = self._request(args[1])
+        shard = shard_at(int(args[2]), count=request.count, shard_size=request.shard_size)
+        key = layout.shard_of(request.recipe, shard)
+        hurt = self._hurt.get(key, (-1, False))[0]
+        if not self._has(key) and hurt < self._began_at():
+            self._stage.violated(f"{args[1]} counts shard {shard.index}, which is not as it should")
+
+    def _resolved(self, args: list[Any], answer: Any) -> None:
+        if answer == "CONFLICT":
+            self._stage.violated(f"the ledger had told another outcome of {args[1]}")
+
+    def _began_at(self) -> int:
+        """The step at which the piece of work began that acts now."""
+        actor = self._stage.actor
+        return self._stage.steps if actor is None else actor.began
 
     def lost_redis(self) -> None:
         self.losses += 1
@@ -139,7 +181,7 @@ class Judge:
     # clients
 
     def told(self, job: Job, *, of: Asked) -> None:
-        self.accepted.setdefault(of.job_id, self._stage.now_ms)
+        self.accepted.setdefault(of.job_id, self._stage.steps)
         if not job.status.is_terminal:
             return
         told = self._told.setdefault(of.job_id, job.status)
@@ -154,7 +196,8 @@ class Judge:
             self._stops[of.job_id] = self.losses
 
     def told_unknown(self, of: Asked) -> None:
-        if of.job_id in self.accepted:
+        # A question that was asked before the job was accepted may be answered like this.
+        if self.accepted.get(of.job_id, self._stage.steps) < self._began_at():
             self._stage.violated(f"the accepted {of.job_id} is told as unknown")
 
     # the end

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from types import CodeType
 from typing import Any
 
-from tests.model.scripts import Change
+from tests.model.scripts import Change, source
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,16 @@ class Mutant:
     name: str
     scripts: tuple[Change, ...] = ()
     edits: tuple[Edit, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name.replace(" ", "_")
+
+    def check(self) -> None:
+        """Raises AssertionError when the product no longer holds what this changes."""
+        for name, *_ in self.scripts:
+            source(name, self.scripts)
+        for edit in self.edits:
+            edit.code()
 
     @contextmanager
     def alive(self) -> Iterator[None]:

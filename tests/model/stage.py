@@ -5,6 +5,7 @@ two effects. Greenlets, because the code that runs knows nothing of this.
 """
 
 import random
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,8 @@ from greenlet import greenlet
 EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
 #: Steps that a failure shows.
 TOLD = 40
+#: What idle processes do all the time: it would crowd out what matters.
+QUIET = ("idle", "waits for", "sweeps", "looks", "get lm:boot", "slots", "queue length", "due")
 #: Between two steps: what a round trip or a computation takes.
 MOST_MS_A_STEP = 60
 
@@ -36,6 +39,8 @@ class Actor:
     wakes_ms: int
     began: int = 0
     is_dead: bool = False
+    #: The process of which this is a thread.
+    process: "Actor | None" = None
     turn: greenlet = field(init=False)
 
 
@@ -50,9 +55,18 @@ class Stage:
 
     def enter(self, name: str, act: Callable[[], None], *, in_ms: int = 0) -> Actor:
         actor = Actor(name, act, self.now_ms + in_ms)
+        self._begin(actor)
+        return actor
+
+    def start_thread(self, act: Callable[[], None]) -> None:
+        """A second actor, which dies with the one that acts now."""
+        of = self.actor
+        assert of is not None
+        self._begin(Actor(f"{of.name}'s thread", act, self.now_ms, self.steps, process=of))
+
+    def _begin(self, actor: Actor) -> None:
         actor.turn = greenlet(lambda: self._play(actor), self._director)
         self.actors.append(actor)
-        return actor
 
     def _play(self, actor: Actor) -> None:
         try:
@@ -71,7 +85,8 @@ class Stage:
             raise Killed
         actor.wakes_ms = self.now_ms + for_ms
         self._director.switch()
-        self.tell(f"{actor.name}: {what}")
+        if not what.startswith(QUIET):
+            self.tell(f"{actor.name}: {what}")
 
     def begins(self) -> None:
         """The actor begins a new piece of work."""
@@ -94,11 +109,20 @@ class Stage:
         self._switch(actor, lambda: actor.turn.switch())
 
     def kill(self, actor: Actor) -> None:
+        """With all of its threads."""
         self.tell(f"{actor.name} is killed")
+        self._end(actor)
+        self._end_threads(actor)
+
+    def _end_threads(self, actor: Actor) -> None:
+        for thread in [other for other in self.actors if other.process is actor]:
+            self._end(thread)
+
+    def _end(self, actor: Actor) -> None:
         actor.is_dead = True
         if actor.turn:
             self._switch(actor, lambda: actor.turn.throw(Killed))
-        else:
+        elif actor in self.actors:
             self.actors.remove(actor)
 
     def _switch(self, actor: Actor, go: Callable[[], object]) -> None:
@@ -109,6 +133,8 @@ class Stage:
             self.actor = None
         if actor.turn.dead:
             self.actors.remove(actor)
+            if actor.is_dead:
+                self._end_threads(actor)
 
     def tell(self, event: str) -> None:
         self.events.append(f"{self.steps:5d} {self.now_ms / 1000:9.3f}s {event}")
@@ -126,5 +152,39 @@ class Stage:
     def moment(self) -> datetime:
         return EPOCH + timedelta(milliseconds=self.now_ms)
 
+    # Never held while the turn is given away.
+    Lock, RLock = threading.Lock, threading.RLock
+
+    def Event(self) -> "Flag":  # noqa: N802 - in the place of `threading`
+        return Flag(self)
+
+    def Thread(  # noqa: N802
+        self, *, target: Callable[..., None], args: tuple[object, ...], daemon: bool
+    ) -> "Thread":
+        return Thread(self, lambda: target(*args))
+
     def monotonic(self) -> float:
         return self.now_ms / 1000
+
+
+class Flag:
+    """An event that is looked at again when the wait is over."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._stage, self._is_set = stage, False
+
+    def set(self) -> None:
+        self._is_set = True
+
+    def wait(self, seconds: float) -> bool:
+        self._stage.yields(f"waits for {seconds} s", for_ms=int(seconds * 1000))
+        return self._is_set
+
+
+@dataclass(frozen=True)
+class Thread:
+    stage: Stage
+    act: Callable[[], None]
+
+    def start(self) -> None:
+        self.stage.start_thread(self.act)

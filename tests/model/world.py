@@ -5,8 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from functools import cache, partial
-from importlib.resources import files
+from functools import partial
 from typing import Any
 
 import structlog
@@ -22,6 +21,7 @@ from service.lifecycle.parts import Parts
 from tests.fixtures.decoders import tiny_decoder
 from tests.model.bucket import Bucket
 from tests.model.cast import Cast
+from tests.model.consistency import contradictions
 from tests.model.faults import Faults
 from tests.model.judge import Judge
 from tests.model.plan import draw_plan
@@ -30,6 +30,7 @@ from tests.model.scripts import Change, source
 from tests.model.stage import Actor, Stage, Violation
 from tests.model.store import MemoryStorage
 from tests.model.studio import maker
+from tests.model.swapped import swapped
 from tests.model.wire import Wire
 
 #: Steps with faults.
@@ -69,7 +70,6 @@ class World:
         bucket = Bucket(self.stage, self.faults, self.store, self.judge)
         self.parts = Parts(bucket, ledger, self.post, self.stage.moment)  # type: ignore[arg-type]
         self.cast = Cast(self.stage, self.parts, self.post, self.judge, self.plan)
-        self._consistent = self.wire.server.register_script(_consistency())
         _publish(self.store)
 
     def run(self) -> Run:
@@ -111,12 +111,13 @@ class World:
         actor = self.stage.step()
         assert actor is not None
         act(actor)
-        if actor.is_dead:
+        process = actor.process or actor
+        if process.is_dead:
             # A supervisor restarts, a client asks again.
-            self.stage.enter(actor.name, actor.act, in_ms=self._rng.randint(300, 3000))
+            self.stage.enter(process.name, process.act, in_ms=self._rng.randint(300, 3000))
         if self.stage.steps % LOOK == 0:
-            for wrong in self._consistent(args=[self.stage.now_ms]):
-                self.stage.violated(wrong.decode())
+            for wrong in contradictions(self.wire.server, self.stage.now_ms):
+                self.stage.violated(wrong)
         if self.stage.wrong:
             raise self._violation(self.stage.wrong)
 
@@ -126,7 +127,7 @@ class World:
     def _wild(self, actor: Actor) -> None:
         self._environment()
         if self.faults.strikes("kill"):
-            self.stage.kill(actor)
+            self.stage.kill(actor.process or actor)
         elif self.faults.strikes("nap"):
             actor.wakes_ms = self.stage.now_ms + self._rng.randint(1000, 60_000)
             self.stage.tell(f"{actor.name} is paused until {actor.wakes_ms / 1000:.1f}s")
@@ -232,11 +233,6 @@ def _publish(store: MemoryStorage) -> None:
     store.put(layout.decoder_current(card.name), f'{{"digest":"{card.digest}"}}'.encode())
 
 
-@cache
-def _consistency() -> str:
-    return (files("tests.model") / "consistency.lua").read_text()
-
-
 def simulate(seed: int, url: str, *, scripts: tuple[Change, ...] = ()) -> Run:
     """Raises Violation. `scripts`: changes to the ledger's scripts."""
     with ExitStack() as stack:
@@ -245,22 +241,12 @@ def simulate(seed: int, url: str, *, scripts: tuple[Change, ...] = ()) -> Run:
         world = World(seed, url)
         for module in (workers.lease, workers.shard, workers.sweep):
             swap(module, "time", world.stage)
+        swap(workers.lease, "threading", world.stage)
         make = maker(world.stage, world.judge.made)
         for module in (workers.shard, workers.repair):
             swap(module, "make_shard", make)
         stack.enter_context(silence())
         return world.run()
-
-
-@contextmanager
-def swapped(owner: Any, name: str, other: Any) -> Iterator[None]:
-    """Only clocks, ids and what makes pixels; never what is tested, except by a mutant."""
-    before = getattr(owner, name)
-    setattr(owner, name, other)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)
 
 
 @contextmanager
