@@ -42,7 +42,7 @@ def _config(settings: Settings) -> Config:
         s3={"addressing_style": style},
         retries={"mode": "standard", "total_max_attempts": 4},
         connect_timeout=3,
-        read_timeout=30,
+        read_timeout=settings.s3_timeout_s,
         max_pool_connections=_CONNECTIONS,
         tcp_keepalive=True,
         # boto3's own CRC32 breaks several stores; every write carries a SHA-256 instead.

@@ -15,6 +15,11 @@ from service.contract.request import MAX_BODY_BYTES
 from service.contract.webhook_signature import read_secrets
 from service.contract.webhook_url import read_hosts
 
+_S3_TIMEOUT = (
+    "Seconds that S3 may be silent before it is asked again, three times at most; 5 in the API, "
+    "where a client waits."
+)
+
 
 class Settings(BaseSettings):
     """What every role needs: where Redis and storage are."""
@@ -52,6 +57,7 @@ class Settings(BaseSettings):
         None, description="Access key; unset to use the machine's own AWS credentials."
     )
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
+    s3_timeout_s: float = Field(30.0, gt=0, description=_S3_TIMEOUT)
     lease_s: float = Field(
         20.0, gt=0, description="Seconds after which a silent worker's shard is handed on."
     )
@@ -69,6 +75,7 @@ class Settings(BaseSettings):
     retention_days: float | None = Field(
         None,
         gt=0,
+        le=36_500,
         description="Days after which a shard goes that no job has used since; unset: shards stay for ever.",
     )
     log_format: Literal["text", "json"] = Field("text", description="`json` for machines.")
@@ -177,6 +184,7 @@ class AcceptingSettings(WebhookSettings):
 class ApiSettings(AcceptingSettings):
     """The HTTP API."""
 
+    s3_timeout_s: float = Field(5.0, gt=0, description=_S3_TIMEOUT)
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(8000, ge=0, le=65535, description="Port to listen on.")
     allow_anonymous: bool = Field(

@@ -13,12 +13,13 @@ from service.adapters.ledger import Ledger
 from service.adapters.ledger_values import Verdict
 from service.adapters.storage import Storage
 from service.adapters.storage_race import require_conditional_create
-from service.contract.errors import StartRefused, StorageUnavailable, Unavailable
+from service.contract.errors import StartRefused, Unavailable
 from service.contract.job import Job, Status
 from service.lifecycle.describe import describe
 from service.lifecycle.parts import Parts
 from service.lifecycle.submit import ANONYMOUS, job_id_for, submit
 from tests.faults.survivor import Survivor
+from tests.fixtures.api import start_api
 from tests.fixtures.decoders import tiny_decoder
 from tests.fixtures.fault_proxy import Fault, FaultProxy
 from tests.fixtures.parts import LIMITS, ask, new_studio
@@ -175,8 +176,18 @@ def test_an_upload_slower_than_the_lease_keeps_its_shard(
     assert verdicts == [Verdict.LAST]
 
 
-def test_a_store_that_is_silent_is_not_waited_for(storage: Storage, proxy: FaultProxy) -> None:
-    """A submit hears of it in the time that a read may take; nothing hangs for ever."""
-    proxy.faults = [Fault("reset")]
-    with pytest.raises(StorageUnavailable):
-        storage.get("a")
+def test_a_store_that_is_silent_is_not_waited_for(
+    s3_place: dict[str, str], storage: Storage, proxy: FaultProxy, redis_url: str
+) -> None:
+    """S3 takes connections and says nothing: a submit is 503 while its client still listens, and leaves nothing."""
+    place = s3_place | {"s3_endpoint_url": f"http://127.0.0.1:{proxy.port}"}
+    api = start_api(redis_url, place.pop("storage_url"), **place)
+    proxy.silent = True
+    asked = time.monotonic()
+    try:
+        assert api.submit().status_code == 503
+        assert time.monotonic() - asked < 30
+    finally:
+        proxy.silent = False
+        api.stop()
+    assert {entry.key.partition("/")[0] for entry in storage.list("")} == {"decoders"}
