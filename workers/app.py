@@ -117,6 +117,8 @@ def _celery_worker(settings: WorkerSettings, studio: Studio, name: str) -> Any:
         hostname=f"latentmill@{name}",
         without_gossip=True,
         without_mingle=True,
+        # Nobody listens to Celery's events either: the ledger knows who is alive.
+        without_heartbeat=True,
         quiet=True,
     )
 

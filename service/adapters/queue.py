@@ -84,6 +84,8 @@ def celery_app(settings: Settings) -> Celery:
         worker_soft_shutdown_timeout=0,
         # ETA tasks pile up in memory and are redelivered past the visibility timeout; none is used.
         worker_eta_task_limit=10,
+        # Whoever may write to the broker could end workers, or slow them down.
+        worker_enable_remote_control=False,
         worker_send_task_events=False,
         task_send_sent_event=False,
         worker_hijack_root_logger=False,
