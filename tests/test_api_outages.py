@@ -219,17 +219,19 @@ def gauges(api: Api) -> dict[str, float]:
 
 
 def test_metrics_tell_the_fleet(api: Api) -> None:
-    """Slots that live, messages that wait, jobs that have not ended."""
+    """Slots that live, messages that wait, jobs that have not ended, what audits found."""
     api.accepted(seed=1)
     job = api.accepted(seed=2)
     api.http.post(job["links"]["cancel"])
     api.parts.ledger.heartbeat("worker", slots=3, info="{}", ttl_s=60)
+    api.parts.ledger.audits.note("agreed")
     told = gauges(api)
     waiting = told.pop("latentmill_queue_messages")
     assert told == {
         "latentmill_redis_up": 1,
         "latentmill_worker_slots": 3,
         "latentmill_active_jobs": 1,
+        'latentmill_audits{result="agreed"}': 1,
     }
     assert waiting == api.parts.queue.length() > 0
 

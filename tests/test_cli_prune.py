@@ -52,6 +52,8 @@ def test_without_a_retention_shards_stay(folder: Path) -> None:
     [
         (("--older-than", "-1"), {}, "--older-than"),
         (("--older-than", "soon"), {}, "--older-than"),
+        (("--older-than", "inf"), {}, "RETENTION_DAYS"),
+        (("--older-than", "nan"), {}, "--older-than"),
         ((), {"retention_days": "0"}, "LATENTMILL_RETENTION_DAYS"),
         ((), {"storage_url": "file:///no/such/folder"}, "LATENTMILL_STORAGE_URL"),
     ],

@@ -33,6 +33,12 @@ MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
             "log/anonymous/8232676954321-job-12345",
         ),
         (layout.quarantined("shards/x/y.zip", DIGEST), f"quarantine/{DIGEST}/shards/x/y.zip"),
+        (layout.use(DIGEST, 20_000), f"uses/{DIGEST}/000000020000"),
+        (layout.repair("job-12345"), "repairs/job-12345"),
+        (
+            layout.audit(layout.shard(DIGEST, SHARD, Format.ZIP)),
+            f"audits/{DIGEST}/000000016384-000000020000.zip.json",
+        ),
         (layout.key(DIGEST), f"keys/{DIGEST}.json"),
         (layout.probe("token"), "probe/token"),
     ],

@@ -1,6 +1,7 @@
 """Settings: named like their variables, documented, frozen, and silent about secrets."""
 
 import traceback
+from datetime import timedelta
 
 import pytest
 from pydantic import ValidationError
@@ -30,6 +31,11 @@ ROLES = [Settings, ApiSettings, WorkerSettings, SweepSettings, ClientSettings]
         (Settings, "LATENTMILL_STORAGE_CONDITIONAL", "maybe"),
         (Settings, "LATENTMILL_LEASE_S", "0"),
         (Settings, "LATENTMILL_LOG_LEVEL", "loud"),
+        (Settings, "LATENTMILL_RETENTION_DAYS", "0"),
+        (Settings, "LATENTMILL_RETENTION_DAYS", "inf"),
+        (Settings, "LATENTMILL_RETENTION_DAYS", "nan"),
+        (Settings, "LATENTMILL_RETENTION_DAYS", "a month"),
+        (WorkerSettings, "LATENTMILL_AUDIT_SHARE", "1.5"),
         (ApiSettings, "LATENTMILL_PORT", "65536"),
         (ApiSettings, "LATENTMILL_PORT", "http"),
         (ApiSettings, "LATENTMILL_SIGNED_URL_S", "901"),
@@ -93,6 +99,14 @@ def test_settings_are_frozen_and_have_defaults(role: type[Settings]) -> None:
     name = next(iter(role.model_fields))
     with pytest.raises(ValidationError, match="frozen"):
         setattr(settings, name, "other")
+
+
+def test_a_retention_that_is_empty_is_unset(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A compose file passes what is not set as an empty string; nothing must expire then."""
+    monkeypatch.setenv("LATENTMILL_RETENTION_DAYS", "")
+    assert load_settings(SweepSettings).retention is None
+    monkeypatch.setenv("LATENTMILL_RETENTION_DAYS", "1.5")
+    assert load_settings(SweepSettings).retention == timedelta(hours=36)
 
 
 def test_a_gpu_worker_encodes_on_every_core(monkeypatch: pytest.MonkeyPatch) -> None:

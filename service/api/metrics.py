@@ -18,6 +18,7 @@ _FLEET = {
     "latentmill_queue_messages": "Messages that no worker has taken yet.",
     "latentmill_active_jobs": "Jobs that have not ended.",
 }
+_AUDITS = "Shards that were to be made again by another worker, by what came of it."
 
 
 class TextResponse(Response):
@@ -32,6 +33,10 @@ def metrics(office: TheOffice, _: Administrator) -> Response:
     Gauge("latentmill_redis_up", "Whether Redis answers.", registry=registry).set(bool(fleet))
     for name, value in fleet.items():
         Gauge(name, _FLEET[name], registry=registry).set(value)
+    audits = Gauge("latentmill_audits", _AUDITS, ["result"], registry=registry)
+    # An outage is waited for once, not twice.
+    for result, number in (_audits(office.parts) if fleet else {}).items():
+        audits.labels(result).set(number)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -44,4 +49,11 @@ def _fleet(parts: Parts) -> dict[str, int]:
         }
     except LedgerUnavailable as error:
         log.warning("metrics_without_redis", reason=error.detail)
+        return {}
+
+
+def _audits(parts: Parts) -> dict[str, int]:
+    try:
+        return parts.ledger.audits.counts()
+    except LedgerUnavailable:
         return {}
