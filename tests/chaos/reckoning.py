@@ -12,7 +12,7 @@ from service.contract.errors import ObjectMissing
 from service.contract.job import Outcome, Status
 from service.contract.manifest import Manifest
 from service.contract.request import AcceptedRequest, ResolvedRequest
-from service.contract.shard import Shard, all_shards, shard_at
+from service.contract.shard import Shard, all_shards
 from service.contract.value import Value, sha256_hex
 from service.lifecycle.submit import ANONYMOUS, job_id_for
 from tests.chaos.asks import Ask
@@ -73,7 +73,19 @@ class Reckoning:
     def broken(self) -> list[str]:
         """Ids of completed jobs with a shard whose bytes are not its manifest's."""
         done = [job for job, outcome in self.outcomes.items() if outcome.status == Status.COMPLETED]
-        return [job_id for job_id in done if any(self._wrong_shards(job_id))]
+        return [job_id for job_id in done if self._is_broken(job_id)]
+
+    def _is_broken(self, job_id: str) -> bool:
+        manifest = self._read(Manifest, layout.job_manifest(job_id))
+        return manifest is not None and any(
+            self._sha256(shard.key) != shard.sha256 for shard in manifest.shards
+        )
+
+    def _sha256(self, key: str) -> str | None:
+        try:
+            return sha256_hex(self._storage.get(key))
+        except ObjectMissing:
+            return None
 
     # -- one wish ------------------------------------------------------------------------------------------------
 
@@ -137,20 +149,13 @@ class Reckoning:
         for shard, told in zip(wanted, manifest.shards, strict=False):
             if told.sha256 != self._right_sha256(resolved, shard):
                 sets.wrong_bytes.append(f"{job_id} shard {shard.index}: the manifest's sha256")
-        sets.wrong_bytes += [f"{job_id} {wrong}" for wrong in self._wrong_shards(job_id)]
+        sets.wrong_bytes += self._wrong_shards(job_id, resolved)
 
-    def _wrong_shards(self, job_id: str) -> Iterator[str]:
-        resolved = self.accepted[job_id].resolved
-        assert resolved is not None
-        for index in range(resolved.shards):
-            shard = shard_at(index, count=resolved.count, shard_size=resolved.shard_size)
-            try:
-                data = self._storage.get(layout.shard_of(resolved.recipe, shard))
-            except ObjectMissing:
-                yield f"shard {index} is missing"
-                continue
-            if sha256_hex(data) != self._right_sha256(resolved, shard):
-                yield f"shard {index} has other bytes"
+    def _wrong_shards(self, job_id: str, request: ResolvedRequest) -> Iterator[str]:
+        for shard in all_shards(request.count, request.shard_size):
+            stored = self._sha256(layout.shard_of(request.recipe, shard))
+            if stored != self._right_sha256(request, shard):
+                yield f"{job_id} shard {shard.index}: {'other bytes' if stored else 'missing'}"
 
     def _right_sha256(self, request: ResolvedRequest, shard: Shard) -> str:
         """What a run without any fault makes, in this process."""

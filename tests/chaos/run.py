@@ -42,8 +42,8 @@ def run(plan: Plan) -> dict[str, Any]:
         over_at = mischief.go_on_for(plan.seconds)
         traffic.close()
         _wait_for_all(traffic)
-        repaired = _repair(grounds, Reckoning(grounds.storage, traffic.asks).broken())
         traffic.end()
+        repaired = _repair(grounds, Reckoning(grounds.storage, traffic.asks).broken())
         return _report(plan, grounds, traffic, mischief, over_at, repaired)
 
 
