@@ -27,6 +27,7 @@ from service.lifecycle.describe import read_request
 from service.lifecycle.end import cancel, forget
 from service.lifecycle.finish import finish
 from service.lifecycle.parts import Parts
+from service.lifecycle.patience import Patience
 from service.lifecycle.rebuild import rebuild
 from service.lifecycle.submit import ANONYMOUS, job_id_for, submit
 from service.lifecycle.webhooks import MAX_ATTEMPTS, Courier, note_owed, redeliver, tell_delivery
@@ -377,6 +378,48 @@ def test_a_webhook_that_may_not_be_is_a_fault(timed: Parts) -> None:
         assert why in faults["/webhook"]
         assert "/label" in faults
     assert [e.key for e in timed.storage.list("") if not e.key.startswith("decoders/")] == []
+
+
+def test_a_silent_host_is_left_alone_for_a_while() -> None:
+    """Longer each time, and one answer makes it welcome again; those under way at once count as one."""
+    seconds = [0.0]
+    patience = Patience(clock=lambda: seconds[0])
+    waits = []
+    for _ in range(8):
+        assert patience.wait_s("a") == 0
+        for _ in range(16):
+            patience.note_silence("a")
+        waits.append(patience.wait_s("a"))
+        seconds[0] += waits[-1]
+    assert waits == [5, 10, 20, 40, 80, 160, 300, 300]
+    patience.note_silence("a")
+    assert patience.wait_s("b") == 0
+    patience.note_answer("a")
+    assert patience.wait_s("a") == 0
+
+
+def test_a_host_that_is_dead_costs_the_others_nothing(timed: Parts, receiver: Receiver) -> None:
+    """One attempt finds out; the other webhooks for it wait, without an attempt of theirs being spent."""
+    with receiving() as dead:
+        jobs = [
+            submit(
+                *(timed, ask(webhook=dead.url, count=10, seed=seed)),
+                owner=ANONYMOUS,
+                limits=limits_for(dead.host),
+            ).job
+            for seed in range(5)
+        ]
+    for job in jobs:
+        run_all(new_studio(timed), job)
+    last = completed(timed, receiver, seed=9)
+    courier = Courier(
+        timed, Sender(), keys=(KEY,), trusted=frozenset({dead.host, receiver.host}), retry_s=10
+    )
+    for claimed in timed.ledger.webhooks.claim(10, lease_s=60):
+        courier.deliver(claimed)
+    assert sum(told(timed, job).attempts for job in jobs) == 1
+    assert told(timed, last).status == DeliveryStatus.DELIVERED
+    assert timed.ledger.webhooks.claim(10, lease_s=60) == []
 
 
 @pytest.fixture

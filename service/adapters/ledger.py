@@ -26,7 +26,7 @@ _SCRIPTS = (
     *("begin", "extend", "release", "commit"),
     *("cancel", "reopen", "resolve", "forget"),
     *("heartbeat", "slots"),
-    *("webhook_due", "webhook_claim", "webhook_release"),
+    *("webhook_due", "webhook_note", "webhook_claim", "webhook_release"),
 )
 
 #: A reservation outlives any submit that still answers its client.

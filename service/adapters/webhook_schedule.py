@@ -1,6 +1,6 @@
 """When each webhook is looked at next, in Redis. A hint like the queue: the markers in storage say what is owed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 #: A job that nobody woke us for is looked at after this all the same.
@@ -24,9 +24,9 @@ class WebhookSchedule:
         """The job has begun; its end makes the webhook due. Says nothing of one that is known."""
         self._run("webhook_due", job_id, _PATIENCE_MS, "NX")
 
-    def note(self, job_id: str) -> None:
-        """Due now, unless its time is known: what a rebuild found in storage."""
-        self._run("webhook_due", job_id, 0, "NX")
+    def note(self, job_ids: Iterable[str]) -> None:
+        """Due now, unless their time is known: what a rebuild found in storage, some hundreds at once."""
+        self._run("webhook_note", "", *job_ids)
 
     def wake(self, job_id: str) -> None:
         """Due now, whatever was planned."""

@@ -5,6 +5,8 @@ Order of an attempt: send -> keep what came of it -> take the marker away. A swe
 
 import random
 from datetime import datetime, timedelta
+from itertools import islice
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -26,6 +28,7 @@ from service.contract.webhook_signature import derived, signed
 from service.contract.webhook_url import read_url
 from service.lifecycle.describe import describe, described_from_storage, read_request
 from service.lifecycle.parts import Parts
+from service.lifecycle.patience import Patience
 from service.lifecycle.submit import ANONYMOUS
 
 log = structlog.get_logger(__name__)
@@ -59,7 +62,7 @@ class Courier:
         retry_s: float,
     ) -> None:
         self._parts, self._sender, self._retry_s = parts, sender, retry_s
-        self._keys, self._trusted = keys, trusted
+        self._keys, self._trusted, self._patience = keys, trusted, Patience()
 
     def deliver(self, claimed: Claimed) -> None:
         """Try once, if it is time. Raises StorageUnavailable or LedgerUnavailable; the lease then runs out."""
@@ -76,6 +79,9 @@ class Courier:
         if not job.status.is_terminal:
             return parts.ledger.webhooks.postpone(claimed, by_s=_UNFINISHED_S)
         now = parts.clock()
+        if wait_s := self._patience.wait_s(_host(delivery)):
+            # Spread, or they would all come back at once.
+            return parts.ledger.webhooks.postpone(claimed, by_s=wait_s * random.uniform(1, 2))
         if delivery.is_due(now):
             keys = signing_keys(self._keys, owner)
             delivery = self._attempted(delivery, job, now, keys)
@@ -93,7 +99,11 @@ class Courier:
         try:
             url = read_url(delivery.url, trusted=self._trusted)
             status = self._sender.post(url, headers=headers, body=event.body)
-        except (WebhookFailed, ValueError) as error:
+            self._patience.note_answer(_host(delivery))
+        except WebhookFailed as error:
+            reason = str(error)
+            self._patience.note_silence(_host(delivery))
+        except ValueError as error:
             reason = str(error)
         attempts = delivery.attempts + 1
         standing = _standing(status, attempts)
@@ -117,6 +127,10 @@ class Courier:
         # Of random length, so that a receiver that comes back is not met by everything at once.
         pause_ms = round(1000 * pause_s * random.uniform(0.5, 1.5))
         return timedelta(milliseconds=pause_ms)
+
+
+def _host(delivery: Delivery) -> str:
+    return urlsplit(delivery.url).netloc.lower()
 
 
 def _standing(status: int | None, attempts: int) -> DeliveryStatus:
@@ -145,8 +159,9 @@ def _wait_for_submit(parts: Parts, claimed: Claimed) -> None:
 
 def note_owed(parts: Parts) -> None:
     """Make the ledger know every webhook that storage marks as owed; it may have forgotten some."""
-    for marker in parts.storage.list(layout.WEBHOOKS):
-        parts.ledger.webhooks.note(marker.key.removeprefix(layout.WEBHOOKS))
+    markers = iter(parts.storage.list(layout.WEBHOOKS))
+    while some := list(islice(markers, 500)):
+        parts.ledger.webhooks.note(marker.key.removeprefix(layout.WEBHOOKS) for marker in some)
 
 
 def read_delivery(parts: Parts, job_id: str) -> tuple[str, Delivery]:
