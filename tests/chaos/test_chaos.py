@@ -14,7 +14,7 @@ from tests.chaos.traffic import Traffic
 from tests.fixtures.fleet import QUICK
 from tests.fixtures.processes import eventually
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(900)]
 
 
 def test_twenty_seconds_of_chaos(tmp_path: Path) -> None:
