@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 #: Receivers that may be slow at once before others wait for a turn.
 AT_ONCE = 16
 #: Longer than an attempt takes with a slow store: until then no other sweep sends the same.
-_LEASE_S = 60.0
+_LEASE_S = 30.0
 
 
 class PostOffice(threading.Thread):
