@@ -26,7 +26,7 @@ up: $(VENV)/.cpu ## install and run everything on this machine until Ctrl-C
 test: $(VENV)/.dev ## install and run every test that needs no server of its own
 	$(BIN)/pytest -n 3 --dist loadfile
 
-test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minutes on 2 cores; some need root, iproute2, faketime)
+test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minutes on 2 cores; two need root and iproute2)
 	$(BIN)/pytest -n 2 --dist loadfile -m "faults or not faults" $$($(BIN)/python -m tests.faults.page)
 
 lint: $(VENV)/.dev ## ruff and mypy, as CI runs them

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from kombu.transport import redis as broker
 from kombu.transport.redis import QoS
 
 import workers.app
@@ -66,6 +67,13 @@ def _work_for(seconds: float) -> Callable[[dict[str, Any]], None]:
     return work
 
 
+def _two_hours_ahead() -> None:
+    """The wall clock, also of the broker's client, which takes every message of others for abandoned."""
+    real = time.time
+    time.time = broker.time = lambda: real() + 7200
+    _unlucky(_work_for(1.5))()
+
+
 def _impatient_broker() -> None:
     """The broker hands a message out again after a second, while its task still runs."""
     real = workers.app.celery_app
@@ -100,6 +108,7 @@ RIGS: dict[str, Callable[[], None]] = {
     "no memory": _unlucky(lambda _: np.empty(1 << 50, np.uint8) and None),
     "hung": _unlucky(lambda _: time.sleep(3600)),
     "slow": _unlucky(_work_for(1.5)),
+    "two hours ahead": _two_hours_ahead,
     "impatient broker": _impatient_broker,
     "dies in repair": _dies_in_repair,
     "wrong": _wrong,
