@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from service.contract.errors import (
     JobNotCancellable,
     LimitReached,
+    NothingToRepair,
     Unavailable,
     UnknownJob,
 )
@@ -14,6 +15,7 @@ from service.contract.limits import Limits
 from service.lifecycle.describe import describe
 from service.lifecycle.end import cancel
 from service.lifecycle.parts import Parts
+from service.lifecycle.repair import ask_for_repair
 from service.lifecycle.submit import submit
 from tests.model.judge import Judge
 from tests.model.plan import Asked, Plan
@@ -28,6 +30,8 @@ from workers.sweep import Sweep
 
 SWEEP_MS, REBUILD_S = 1000, 30.0
 IDLE_MS = 300
+#: Of the looks at a completed job.
+REPAIRS = 0.1
 
 
 @dataclass(frozen=True)
@@ -91,11 +95,18 @@ class Cast:
             self.stage.begins()
             asked = self.stage.rng.choice(self.plan.jobs)
             try:
-                self.judge.told(describe(self.parts, asked.job_id, owner=asked.owner), of=asked)
+                job = describe(self.parts, asked.job_id, owner=asked.owner)
+                self.judge.told(job, of=asked)
+                if job.status == Status.COMPLETED and self.stage.rng.random() < REPAIRS:
+                    ask_for_repair(self.parts, asked.job_id, owner=asked.owner)
             except UnknownJob:
                 self.judge.told_unknown(asked)
-            except Unavailable:
-                pass
+            except (NothingToRepair, Unavailable):
+                self.stage.tell("reader: looks again later")
+
+    def asks_for_repair(self, asked: Asked) -> None:
+        """In calm times: the first try is accepted."""
+        ask_for_repair(self.parts, asked.job_id, owner=asked.owner)
 
     def works(self) -> None:
         """A worker process with one slot."""

@@ -3,40 +3,13 @@
 Written from the design, not from the scripts, so that a mistake has to be made twice to go unnoticed.
 """
 
-from dataclasses import dataclass, field
 from typing import Any
 
 from service.adapters.ledger import FINISHER_LEASE_MS, MAX_QUEUE_LEASE_MS, RESERVATION_MS
 from service.contract.job import Status
+from tests.model.life import Life
 
 LEASE_MS, QUEUE_LEASE_MS, MAX_ATTEMPTS = 20_000, 30_000, 3
-
-
-@dataclass
-class Life:
-    """One job. `due_ms` None: it is in no outbox any more."""
-
-    owner: str
-    shards: int
-    samples: int
-    status: Status
-    done: set[int]
-    due_ms: int | None
-    reused: int = 0
-    next: int = 0
-    error: str | None = None
-    last_error: str = "its worker died each time"
-    leases: dict[int, int] = field(default_factory=dict)
-    holders: dict[int, str] = field(default_factory=dict)
-    sent: dict[int, int] = field(default_factory=dict)
-    attempts: dict[int, int] = field(default_factory=dict)
-
-    def due_by(self, ms: int) -> None:
-        self.due_ms = ms if self.due_ms is None else min(self.due_ms, ms)
-
-    def fails(self, reason: str, now: int) -> str:
-        self.status, self.error, self.due_ms = Status.FAILING, reason, now
-        return "FAIL"
 
 
 class ExpectedLedger:

@@ -202,5 +202,25 @@ class Judge:
 
     # the end
 
+    def completed(self) -> list[Asked]:
+        return [
+            self._jobs[job_id]
+            for job_id, data in self._outcomes.items()
+            if job_id in self.accepted and json.loads(data)["status"] == Status.COMPLETED
+        ]
+
+    def broken(self) -> list[str]:
+        """Shards of completed jobs that are not there, or not as they were."""
+        return [
+            key
+            for job in self.completed()
+            for key in self._keys(self._request(job.job_id))
+            if not self._has(key)
+        ]
+
+    def _keys(self, request: ResolvedRequest) -> list[str]:
+        shards = all_shards(request.count, request.shard_size)
+        return [layout.shard_of(request.recipe, shard) for shard in shards]
+
     def unfinished(self) -> list[str]:
         return [job_id for job_id in self.accepted if job_id not in self._outcomes]

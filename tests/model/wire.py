@@ -26,6 +26,7 @@ class Wire:
         self._client: Any = redis.Redis.from_url(url, decode_responses=True)
         self.server: Any = redis.Redis.from_url(url)
         self.run_id = 1
+        self._ends_ms: dict[str, int] = {}
         self.answered: Callable[[str, list[Any], Any], None] = lambda *_: None
         self._snapshot: list[tuple[bytes, bytes]] = []
 
@@ -60,14 +61,28 @@ class Wire:
     def info(self, section: str) -> dict[str, Any]:
         return {"run_id": str(self.run_id)}
 
-    def pipeline(self, *, transaction: bool) -> "Pipeline":
+    def pipeline(self, *, transaction: bool = True) -> "Pipeline":
         return Pipeline(self, self._client.pipeline(transaction=transaction))
 
     def __getattr__(self, command: str) -> Callable[..., Any]:
         method = getattr(self._client, command)
-        return lambda *args: self._call(
-            f"{command} {' '.join(map(_short, args[:2]))}", lambda: method(*args)
+        return lambda *args, **options: self._call(
+            f"{command} {' '.join(map(_short, args[:2]))}", lambda: method(*args, **options)
         )
+
+    def set(self, key: str, value: Any, *, nx: bool = False, px: int | None = None) -> Any:
+        """The server's own clock does not stand still: what ends by it ends here by the virtual one."""
+
+        def go() -> Any:
+            now = self._stage.now_ms
+            if self._ends_ms.get(key, now + 1) <= now:
+                self._client.delete(key)
+            done = self._client.set(key, value, nx=nx)
+            if done and px is not None:
+                self._ends_ms[key] = now + px
+            return done
+
+        return self._call(f"set {key}", go)
 
     def close(self) -> None:
         self._client.close()

@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,12 +11,14 @@ from typing import Any
 import structlog
 
 import service.adapters.ledger
+import workers.errand
 import workers.lease
 import workers.repair
 import workers.shard
 import workers.sweep
 from service.adapters.ledger import Ledger
 from service.contract import layout
+from service.lifecycle.describe import describe
 from service.lifecycle.parts import Parts
 from tests.fixtures.decoders import tiny_decoder
 from tests.model.bucket import Bucket
@@ -24,14 +26,16 @@ from tests.model.cast import Cast
 from tests.model.consistency import contradictions
 from tests.model.faults import Faults
 from tests.model.judge import Judge
-from tests.model.plan import draw_plan
+from tests.model.plan import Asked, draw_plan
 from tests.model.post import Post
 from tests.model.scripts import Change, source
 from tests.model.stage import Actor, Stage, Violation
 from tests.model.store import MemoryStorage
 from tests.model.studio import maker
 from tests.model.swapped import swapped
+from tests.model.weather import Weather
 from tests.model.wire import Wire
+from workers.sweep import Sweep
 
 #: Steps with faults.
 WILD = 700
@@ -70,6 +74,9 @@ class World:
         bucket = Bucket(self.stage, self.faults, self.store, self.judge)
         self.parts = Parts(bucket, ledger, self.post, self.stage.moment)  # type: ignore[arg-type]
         self.cast = Cast(self.stage, self.parts, self.post, self.judge, self.plan)
+        self._weather = Weather(
+            *(self.stage, self.faults, self.store, self.wire, self.post, self.judge), rng
+        )
         _publish(self.store)
 
     def run(self) -> Run:
@@ -79,12 +86,11 @@ class World:
             for _ in range(WILD):
                 self._step(self._wild)
             calm_ms = self._calm()
-            while self.judge.unfinished() or self._is_moving():
-                self._step(self._turn)
-                if self.stage.now_ms > calm_ms + BOUND_S * 1000 or self.stage.steps > MOST_STEPS:
-                    self._late()
+            self._until(lambda: not self.judge.unfinished() and not self._is_moving())
+            run = self._report(calm_ms)
+            self._mend()
             self._aftermath()
-            return self._report(calm_ms)
+            return run
         finally:
             self._close()
 
@@ -125,7 +131,7 @@ class World:
         self.stage.turn(actor)
 
     def _wild(self, actor: Actor) -> None:
-        self._environment()
+        self._weather.changes()
         if self.faults.strikes("kill"):
             self.stage.kill(actor.process or actor)
         elif self.faults.strikes("nap"):
@@ -133,57 +139,6 @@ class World:
             self.stage.tell(f"{actor.name} is paused until {actor.wakes_ms / 1000:.1f}s")
         else:
             self._turn(actor)
-
-    def _environment(self) -> None:
-        now, strikes, rng = self.stage.now_ms, self.faults.strikes, self._rng
-        if strikes("snapshot"):
-            self.wire.snapshot()
-        if strikes("flushall"):
-            self.stage.tell("FLUSHALL")
-            self._lose_redis(self.wire.flushall)
-        if strikes("rollback"):
-            self.stage.tell("Redis restarts with an older state")
-            self._lose_redis(self.wire.rollback)
-        if strikes("redis_away"):
-            self.faults.take_redis_away(now + rng.randint(500, 30_000))
-        if strikes("storage_away"):
-            self.faults.take_storage_away(now + rng.randint(500, 60_000))
-        if strikes("queue_lost"):
-            self.post.messages.clear()
-        if strikes("redelivered"):
-            self.post.restore()
-        if strikes("forgotten"):
-            self._forget_ended()
-        for fault in ("vanished", "damaged"):
-            if strikes(fault):
-                self._hurt(fault)
-
-    def _lose_redis(self, lose: Any) -> None:
-        lose()
-        self.judge.lost_redis()
-
-    def _forget_ended(self) -> None:
-        """The keys of ended jobs reach their age."""
-        for job_id in self.judge.ended:
-            self._forget(job_id)
-
-    def _forget(self, job_id: str) -> None:
-        key = f"lm:job:{job_id}"
-        if self.wire.server.hget(key, "status") in (b"completed", b"failed", b"cancelled"):
-            self.wire.server.delete(key, f"{key}:done")
-
-    def _hurt(self, fault: str) -> None:
-        shards = sorted(key for key in self.store.objects if key.startswith("shards/"))
-        if not shards:
-            return
-        key = self._rng.choice(shards)
-        self.stage.tell(f"{fault}: {key}")
-        self.judge.hurt(key, is_gone=fault == "vanished")
-        if fault == "vanished":
-            del self.store.objects[key]
-        else:
-            data, *rest = self.store.objects[key]
-            self.store.objects[key] = (data[:-1] + b"?", *rest)
 
     def _calm(self) -> int:
         self.stage.tell("from here on nothing goes wrong any more")
@@ -194,14 +149,42 @@ class World:
         """Whether the ledger has not heard of every end yet."""
         return bool(self.wire.server.zcard("lm:owners"))
 
-    def _late(self) -> None:
-        left = self.judge.unfinished()
-        raise self._violation(
-            f"{left or 'the ledger'} has not ended {BOUND_S} virtual seconds after the last fault"
-        )
+    def _until(self, is_so: Callable[[], bool]) -> None:
+        """Raises Violation when it takes too long."""
+        last_ms = self.stage.now_ms + BOUND_S * 1000
+        while not is_so():
+            self._step(self._turn)
+            if self.stage.now_ms > last_ms or self.stage.steps > MOST_STEPS:
+                left = self.judge.unfinished() or self.judge.broken() or "the ledger"
+                raise self._violation(f"{left} has not ended in {BOUND_S} virtual seconds of calm")
+
+    def _mend(self) -> None:
+        """What was deleted or damaged in a completed job comes back, byte by byte, when it is asked for."""
+        for asked in self.judge.completed():
+            self.stage.enter(f"repair {asked.job_id}", partial(self.cast.asks_for_repair, asked))
+        self._until(lambda: not self.judge.broken() and not self._owes_repairs())
+
+    def _owes_repairs(self) -> bool:
+        return any(key.startswith(layout.REPAIRS) for key in self.store.objects)
 
     def _aftermath(self) -> None:
-        """Redis is lost once more: storage alone tells of every job, and no marker is left that means nothing."""
+        """Redis is lost once more: storage alone tells of every job, and no marker is left of those that ended."""
+        self._end_all()
+        self.wire.flushall()
+        Sweep(self.parts, rebuild_interval_s=0).turn()
+        for asked in self.plan.jobs:
+            if asked.job_id in self.judge.ended:
+                self._stays_ended(asked)
+        if self.stage.wrong:
+            raise self._violation(self.stage.wrong)
+
+    def _stays_ended(self, asked: Asked) -> None:
+        if layout.active(asked.job_id) in self.store.objects:
+            self.stage.violated(f"the marker of {asked.job_id} stays")
+        job = describe(self.parts, asked.job_id, owner=asked.owner)
+        if not job.status.is_terminal:
+            self.stage.violated(f"{asked.job_id} is {job.status} again")
+        self.judge.told(job, of=asked)
 
     def _report(self, calm_ms: int) -> Run:
         last_ms = max(self.judge.ended.values(), default=calm_ms)
@@ -220,9 +203,12 @@ class World:
             f"seed {self.seed}: {what}\n{events}\nagain: python -m tests.model --seed {self.seed}"
         )
 
-    def _close(self) -> None:
+    def _end_all(self) -> None:
         for actor in list(self.stage.actors):
             self.stage.kill(actor)
+
+    def _close(self) -> None:
+        self._end_all()
         self.wire.close()
 
 
@@ -239,7 +225,7 @@ def simulate(seed: int, url: str, *, scripts: tuple[Change, ...] = ()) -> Run:
         swap = lambda *change: stack.enter_context(swapped(*change))  # noqa: E731
         swap(service.adapters.ledger, "_source", partial(source, changes=scripts))
         world = World(seed, url)
-        for module in (workers.lease, workers.shard, workers.sweep):
+        for module in (workers.errand, workers.lease, workers.shard, workers.sweep):
             swap(module, "time", world.stage)
         swap(workers.lease, "threading", world.stage)
         make = maker(world.stage, world.judge.made)
