@@ -14,9 +14,16 @@ from service.contract.errors import StorageUnavailable
 from service.contract.job import Job
 from service.contract.manifest import Manifest
 from service.contract.repair import RepairReport, RepairStatus
-from service.lifecycle.end import forget
+from service.lifecycle.end import cancel, forget
 from service.lifecycle.parts import Parts
-from service.lifecycle.repair import ask_for_repair, errand_of, read_repair, resend_repairs, sent
+from service.lifecycle.repair import (
+    ask_for_repair,
+    errand_of,
+    owe_repair,
+    read_repair,
+    resend_repairs,
+    sent,
+)
 from service.lifecycle.submit import ANONYMOUS
 from tests.fixtures.parts import run_all
 from workers.errand import Errand
@@ -200,6 +207,25 @@ class _Away:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._storage, name)
+
+
+def test_a_repair_that_is_owed_to_a_job_waits_for_its_end(
+    studio: Studio, submitted: Callable[..., Job]
+) -> None:
+    """As expiry does when it took a shard from a job that was just ending; a job that ends otherwise has none."""
+    parts, asked = studio.parts, submitted()
+    owe_repair(parts.storage, asked.id, asked_at=parts.clock())
+    for _ in range(9):
+        repair_job(studio, asked.id)
+    assert len(owed(parts)) == 1
+    run_all(studio, asked)
+    repair_job(studio, asked.id)
+    assert (report_of(parts, asked).status, owed(parts)) == (RepairStatus.COMPLETED, [])
+    cancelled = submitted(seed=7)
+    cancel(parts, cancelled.id, owner=ANONYMOUS)
+    owe_repair(parts.storage, cancelled.id, asked_at=parts.clock())
+    repair_job(studio, cancelled.id)
+    assert (report_of(parts, cancelled).status, owed(parts)) == (RepairStatus.FAILED, [])
 
 
 @pytest.mark.parametrize("job_id", ["nobody-knows-me", "../../etc/passwd", "", "x" * 5000, "a\0b"])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
+from service.adapters.storage import exists
 from service.contract import layout
 from service.contract.errors import LatentmillError, ObjectMissing, Unavailable
 from service.contract.manifest import Manifest, ManifestShard, Profile
@@ -62,6 +63,9 @@ def _repaired(studio: Studio, asked: RepairReport, errand: Errand) -> RepairRepo
     try:
         manifest = _manifest(studio.parts, asked.id)
     except ObjectMissing:
+        if exists(studio.parts.storage, layout.active(asked.id)):
+            # Expiry owes it to a job that was about to end when a shard went.
+            raise Unavailable("the job has not ended") from None
         return _told(studio.parts, asked, unrepairable={"": "the job has no manifest"})
     _write(studio.parts, asked.model_copy(update={"status": RepairStatus.RUNNING}))
     repaired: list[int] = []
