@@ -12,6 +12,7 @@ from kombu import Queue
 from kombu.exceptions import OperationalError
 
 from service.adapters.redis_client import answered
+from service.adapters.redis_tls import tls_of
 from service.contract.audit import Audit
 from service.contract.settings import Settings
 
@@ -33,6 +34,7 @@ def celery_app(settings: Settings) -> Celery:
     """The one Celery configuration. Apps that share a broker get the shortest visibility timeout of any."""
     app = Celery("latentmill", broker=settings.redis_url.get_secret_value(), set_as_current=False)
     app.conf.update(
+        broker_use_ssl=tls_of(settings) or None,
         # State is the ledger's: no result backend, nothing that expires, no chord.
         result_backend=None,
         task_ignore_result=True,

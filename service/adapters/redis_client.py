@@ -9,6 +9,7 @@ import structlog
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+from service.adapters.redis_tls import tls_of
 from service.contract.errors import LedgerUnavailable
 from service.contract.settings import Settings
 
@@ -27,6 +28,7 @@ def connect(settings: Settings) -> redis.Redis:
         socket_connect_timeout=settings.redis_timeout_s,
         socket_keepalive=True,
         health_check_interval=10,
+        **tls_of(settings),
         # Once more for a connection that a restart cut; not for silence, which only lasts longer.
         retry=Retry(ConstantBackoff(0.05), 1, supported_errors=(redis.ConnectionError,)),
     )
@@ -50,9 +52,7 @@ def check_redis(client: redis.Redis) -> None:
     try:
         info: dict[str, Any] = client.info()
     except redis.RedisError as error:
-        raise LedgerUnavailable(
-            f"Redis at {place} does not answer ({error}); start it or set LATENTMILL_REDIS_URL"
-        ) from error
+        raise LedgerUnavailable(_advice(place, error)) from error
     version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
     if version < OLDEST:
         raise LedgerUnavailable(
@@ -66,6 +66,16 @@ def check_redis(client: redis.Redis) -> None:
             maxmemory_policy=policy,
             why="an evicted queue binding or job silently loses messages; set maxmemory-policy noeviction",
         )
+
+
+def _advice(place: str, error: redis.RedisError) -> str:
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        reason = str(error.__context__ or error).partition("certificate verify failed: ")[2]
+        return (
+            f"Redis at {place} is not believed ({reason or error}); set LATENTMILL_REDIS_CA_FILE to "
+            "the authority that signed its certificate"
+        )
+    return f"Redis at {place} does not answer ({error}); start it or set LATENTMILL_REDIS_URL"
 
 
 def _place(client: redis.Redis) -> str:

@@ -30,6 +30,15 @@ class Settings(BaseSettings):
         SecretStr("redis://127.0.0.1:6379/0"),
         description="Redis or Valkey 6.2 or later; `rediss://` for TLS. Broker and ledger share it.",
     )
+    redis_ca_file: Path | None = Field(
+        None,
+        description="PEM file with the authorities that may have signed the certificate of a `rediss://` server; "
+        "unset: the machine's own. The certificate is always checked.",
+    )
+    redis_cert_file: Path | None = Field(
+        None, description="PEM certificate to show to a `rediss://` server that asks for one."
+    )
+    redis_key_file: Path | None = Field(None, description="Private key of that certificate.")
     redis_timeout_s: float = Field(
         4.0, gt=0, description="Seconds to wait for one answer of Redis before it counts as away."
     )
@@ -92,6 +101,17 @@ class Settings(BaseSettings):
     @property
     def retention(self) -> timedelta | None:
         return None if self.retention_days is None else timedelta(days=self.retention_days)
+
+    @field_validator("redis_url")
+    @classmethod
+    def _known_redis(cls, url: SecretStr) -> SecretStr:
+        parts = urlsplit(url.get_secret_value())
+        if parts.scheme not in ("redis", "rediss"):
+            raise ValueError("a Redis URL begins with redis:// or, for TLS, rediss://")
+        if "ssl_" in parts.query:
+            # ssl_cert_reqs=none would believe anybody.
+            raise ValueError("TLS is set by LATENTMILL_REDIS_CA_FILE, not in the URL")
+        return url
 
     @field_validator("storage_url")
     @classmethod

@@ -106,7 +106,7 @@ def _tar_members(data: bytes) -> Iterator[tuple[str, bytes]]:
     """Plain files one after the other. Read by hand: `tarfile` also follows headers that lead it in circles."""
     at = 0
     while (block := data[at : at + tarfile.BLOCKSIZE]).strip(b"\0"):
-        member = tarfile.TarInfo.frombuf(block, "ascii", "strict")  # type: ignore[arg-type] # bytes are a buffer
+        member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         start, stop = at + tarfile.BLOCKSIZE, at + tarfile.BLOCKSIZE + member.size
         if member.type != tarfile.REGTYPE or member.size < 0:
             raise _foreign(member.name)

@@ -27,6 +27,8 @@ def narrowed(
             parameter["schema"] = {"enum": [*jobs, NOBODY]}
         if (path, parameter["name"]) == ("/v1/decoders/{name}", "name"):
             parameter["schema"] = {"enum": decoders}
+        if parameter["name"] == "index":
+            parameter["schema"] = {"enum": [0, 1, 2, 3]}
         if parameter["name"] == "cursor":
             # Opaque: only the server can tell which are its own.
             parameter["schema"] = {"enum": [""]}
