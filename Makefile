@@ -12,7 +12,7 @@ SEEDS ?= 500
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-faults test-lowest lint format bench bench-peers chaos load fuzz train presets lock simulate clean
+.PHONY: help demo up test test-faults test-lowest lint format bench bench-peers chaos load fuzz train presets audit lock simulate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -65,6 +65,10 @@ presets: $(VENV)/.dev ## train and judge every preset, and write README's table 
 	$(BIN)/latentmill compare --data $(DATA) --to checkpoints/presets --into README.md
 	cp checkpoints/presets/comparison.json deploy/decoders/comparison.json
 
+audit: $(VENV)/.audit ## known vulnerabilities of what is locked, and what each image holds (build/sbom)
+	$(BIN)/python deploy/locks/sbom
+	$(BIN)/python deploy/locks/audit .venv-audit/bin/pip-audit
+
 lock: $(VENV)/.dev ## resolve the exact versions that images and CI install
 	$(BIN)/python deploy/locks/generate
 
@@ -78,7 +82,7 @@ simulate: $(VENV)/.dev ## jobs' lives in virtual time under SEEDS=500 seeds of f
 	$(BIN)/python -m tests.model --seeds $(SEEDS)
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) .venv-lowest $(PEERS) build dist *.egg-info latentmill-demo
+	rm -rf $(VENV) .venv-lowest .venv-audit $(PEERS) build dist *.egg-info latentmill-demo
 
 # One marker per set of extras: installed again only when what is asked for changed.
 $(VENV)/.cpu: pyproject.toml
@@ -92,6 +96,12 @@ $(VENV)/.dev: pyproject.toml deploy/locks/dev.txt
 	$(PIP) -c deploy/locks/dev.txt -e '.[cpu,export,local,dev]'
 	$(BIN)/latentmill compile
 	@touch $@ $(VENV)/.cpu
+
+# Apart from the rest: pip-audit brings versions of its own.
+$(VENV)/.audit: $(VENV)/.dev
+	test -x .venv-audit/bin/python || $(PYTHON) -m venv .venv-audit
+	.venv-audit/bin/pip install --quiet --disable-pip-version-check 'pip-audit>=2.10,<3'
+	@touch $@
 
 $(VENV)/.fuzz: $(VENV)/.dev
 	$(PIP) -c deploy/locks/dev.txt -e '.[fuzz]'
