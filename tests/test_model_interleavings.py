@@ -8,9 +8,14 @@ from service.contract import layout
 from service.contract.errors import UnknownJob
 from service.contract.job import Outcome, Progress, Status
 from service.contract.request import AcceptedRequest
-from service.lifecycle.describe import described_from_storage
+from service.contract.value import canonical_json, sha256_hex
+from service.lifecycle.describe import describe, described_from_storage
+from service.lifecycle.parts import Parts
+from service.lifecycle.submit import ANONYMOUS
 from tests.fixtures.ledger import CREATED_AT, resolved
+from tests.fixtures.parts import LIMITS, ask
 from tests.model.store import MemoryStorage
+from workers.generate import generate_job
 
 JOB = "job-00001"
 
@@ -59,3 +64,20 @@ def test_a_submit_that_was_cut_off_made_no_job() -> None:
     """A request alone was never answered for."""
     with pytest.raises(UnknownJob):
         described_from_storage(accepted(MemoryStorage()), JOB, owner="ann")
+
+
+def test_a_refusal_that_was_cut_off_is_completed(parts: Parts) -> None:
+    """A task is refused, its worker dies before the outcome, and the next delivery finds the limit free again."""
+    cut_off = AcceptedRequest(
+        id=JOB,
+        owner=ANONYMOUS,
+        given=ask(),
+        given_sha256=sha256_hex(canonical_json(ask())),
+        resolved=None,
+        created_at=CREATED_AT,
+    )
+    parts.storage.create(layout.job_request(JOB), cut_off.to_json())
+    generate_job(parts, JOB, (), ask(), limits=LIMITS)
+    job = describe(parts, JOB, owner=ANONYMOUS)
+    assert job.status == Status.FAILED
+    assert "another id" in str(job.error)

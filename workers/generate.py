@@ -9,7 +9,13 @@ import structlog
 
 from service.adapters.storage import create_or_keep
 from service.contract import layout
-from service.contract.errors import Fault, IdempotencyConflict, LimitReached, RequestInvalid
+from service.contract.errors import (
+    Fault,
+    IdempotencyConflict,
+    LimitReached,
+    RequestInvalid,
+    UnknownJob,
+)
 from service.contract.job import Outcome, Progress, Status
 from service.contract.limits import Limits
 from service.contract.request import JOB_ID, MAX_BODY_BYTES, AcceptedRequest
@@ -39,6 +45,9 @@ def generate_job(
         submit(parts, kept, owner=ANONYMOUS, limits=limits, job_id=task_id)
     except (RequestInvalid, LimitReached) as error:
         _record_refusal(parts, task_id, kept, reason=error.detail)
+    except UnknownJob:
+        # An earlier delivery was refused and cut off before the outcome, which alone held the reason.
+        _record_refusal(parts, task_id, kept, reason="refused; send it again under another id")
     except IdempotencyConflict as error:
         # The id belongs to an accepted job, which must not be touched.
         log.error("task_refused", job=task_id, reason=error.detail)
