@@ -1,6 +1,7 @@
 """API keys in storage, and as a process knows them."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from service.contract.key import Key, Scope, sha256_of
 from service.contract.limits import LimitOverrides, Limits
 from service.lifecycle.keyring import BELIEVED_S, Keyring
 from service.lifecycle.keys import NewKey, create_key, list_keys, revoke_key
+from tests.fixtures.processes import eventually
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 BOTH = (Scope.READ, Scope.SUBMIT)
@@ -157,6 +159,30 @@ class TestKeyring:
         clocks.passed_s += BELIEVED_S
         keyring.find(token)
         assert storage.asked == 3
+
+    def test_many_at_once_look_up_a_key_once(self, storage: Counting, keyring: Keyring) -> None:
+        """A busy client whose key is due again does not make a crowd of calls."""
+        token, key = new(storage)
+        storage.asked = 0
+        storage.answers.clear()
+        with ThreadPoolExecutor(20) as crowd:
+            asking = [crowd.submit(keyring.find, token) for _ in range(20)]
+            storage.answers.set()
+            assert {found.result() for found in asking} == {key}
+        assert storage.asked == 1
+
+    def test_a_key_in_use_is_looked_up_ahead_of_time(
+        self, storage: Counting, keyring: Keyring, clocks: Clocks
+    ) -> None:
+        """Who keeps asking never waits for storage, also when the seconds are over."""
+        token, key = new(storage)
+        keyring.find(token)
+        clocks.passed_s += BELIEVED_S * 0.8
+        storage.asked = 0
+        assert keyring.remembered(token) == key
+        assert eventually(lambda: storage.asked == 1 and not keyring._asking, within_s=5)
+        clocks.passed_s += BELIEVED_S * 0.4
+        assert eventually(lambda: keyring.remembered(token) == key, within_s=5)
 
     def test_a_revocation_is_seen_within_seconds(
         self, storage: Counting, keyring: Keyring, clocks: Clocks

@@ -5,9 +5,9 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from datetime import datetime
-from typing import Generic, NamedTuple, ParamSpec, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 import structlog
 
@@ -28,7 +28,6 @@ _REMEMBERED = 4096
 PATIENCE_S = 2.0
 _ASKERS = 4
 
-P = ParamSpec("P")
 Answer = TypeVar("Answer")
 
 
@@ -55,6 +54,7 @@ class Keyring:
         self._needed: _Note[bool] | None = _Note(True, float("inf")) if always else None
         self._found: OrderedDict[str, _Note[Key]] = OrderedDict()
         self._unknown: OrderedDict[str, _Note[None]] = OrderedDict()
+        self._asking: dict[str, Future[Key | None]] = {}
         self._askers = ThreadPoolExecutor(_ASKERS, thread_name_prefix="keys")
         self._lock, self._looking = threading.Lock(), threading.Lock()
 
@@ -84,7 +84,7 @@ class Keyring:
     def _look_for_keys(self) -> bool:
         before = self._needed
         try:
-            needed = self._asked(any_keys, self._storage)
+            needed = self._soon(self._askers.submit(any_keys, self._storage))
         except StorageUnavailable:
             # An outage is no reason to lock out who was let in; no key can be made meanwhile.
             if before is None:
@@ -96,10 +96,14 @@ class Keyring:
     # -- one key ---------------------------------------------------------------------------------------------------
 
     def remembered(self, token: str) -> Key | None:
-        """The live key of a token, if it was looked up within seconds; asks nobody."""
-        note = self._found.get(sha256_of(token))
+        """The live key of a token, if it was looked up within seconds; waits for nobody."""
+        digest = sha256_of(token)
+        note = self._found.get(digest)
         if note is None or not self._is_fresh(note) or not self._lives(note.answer):
             return None
+        if self._age_s(note) > BELIEVED_S / 2:
+            # Ahead of time: who keeps asking never waits for storage.
+            self._start(digest)
         return note.answer
 
     def has_met(self, token: str) -> bool:
@@ -112,10 +116,30 @@ class Keyring:
         unknown = self._unknown.get(digest)
         if unknown is not None and self._is_fresh(unknown):
             return None
-        return self.remembered(token) or self._look_for(digest)
+        return self.remembered(token) or self._soon(self._start(digest))
 
-    def _look_for(self, digest: str) -> Key | None:
-        key = self._asked(find_key, self._storage, digest)
+    def _start(self, digest: str) -> "Future[Key | None]":
+        """One look for a key at a time, however many ask."""
+        with self._lock:
+            asking = self._asking.get(digest)
+            if asking is None or asking.done():
+                asking = self._asking[digest] = self._askers.submit(
+                    self._look_for, digest, self._seconds()
+                )
+            return asking
+
+    def _look_for(self, digest: str, asked_at: float) -> Key | None:
+        try:
+            # The look of another may have ended between this one's question and now.
+            note = self._found.get(digest)
+            if note is not None and note.at >= asked_at:
+                return note.answer
+            return self._looked_up(digest)
+        finally:
+            self._asking.pop(digest, None)
+
+    def _looked_up(self, digest: str) -> Key | None:
+        key = find_key(self._storage, digest)
         # The name of an object is no proof of what is in it.
         if key is None or not hmac.compare_digest(key.sha256, digest) or not self._lives(key):
             self._found.pop(digest, None)
@@ -127,12 +151,11 @@ class Keyring:
     def _lives(self, key: Key) -> bool:
         return key.is_live(self._clock())
 
-    def _asked(self, question: Callable[P, Answer], *args: P.args, **kwargs: P.kwargs) -> Answer:
+    def _soon(self, asking: "Future[Answer]") -> Answer:
         """Storage's answer, if it comes soon. Raises StorageUnavailable."""
-        asking = self._askers.submit(question, *args, **kwargs)
         try:
             return asking.result(PATIENCE_S)
-        except TimeoutError as error:
+        except (TimeoutError, CancelledError) as error:
             asking.cancel()
             raise StorageUnavailable("object storage takes too long to tell of a key") from error
 
@@ -144,4 +167,7 @@ class Keyring:
                 notes.popitem(last=False)
 
     def _is_fresh(self, note: "_Note[Answer]") -> bool:
-        return self._seconds() - note.at < BELIEVED_S
+        return self._age_s(note) < BELIEVED_S
+
+    def _age_s(self, note: "_Note[Answer]") -> float:
+        return self._seconds() - note.at
