@@ -73,6 +73,7 @@ class Cast:
         """Until it is told that the job stops, or cannot."""
         while True:
             self.stage.begins()
+            losses = self.judge.losses
             try:
                 job = cancel(self.parts, asked.job_id, owner=asked.owner)
             except JobNotCancellable:
@@ -85,7 +86,7 @@ class Cast:
             else:
                 self.judge.told(job, of=asked)
                 if job.status == Status.CANCELLING:
-                    self.judge.promised_to_stop(asked)
+                    self.judge.promised_to_stop(asked, losses=losses)
                 return
 
     def looks(self) -> None:

@@ -191,9 +191,10 @@ class Judge:
         elif told != job.status or json.loads(stands)["status"] != job.status:
             self._stage.violated(f"{of.job_id} is told as {job.status} after {told}")
 
-    def promised_to_stop(self, of: Asked) -> None:
+    def promised_to_stop(self, of: Asked, *, losses: int) -> None:
+        """`losses`: how often Redis had been lost when the client asked; one that forgets may break this promise."""
         if of.job_id not in self._outcomes:
-            self._stops[of.job_id] = self.losses
+            self._stops[of.job_id] = losses
 
     def told_unknown(self, of: Asked) -> None:
         # A question that was asked before the job was accepted may be answered like this.
