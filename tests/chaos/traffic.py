@@ -17,7 +17,7 @@ from tests.chaos.client import LATER, Client
 
 _SUBMITTERS, _LOOKERS = 5, 2
 #: A closed loop: what is open must be over soon after the last fault, on a machine of any speed.
-_MOST_OPEN, _MOST_OPEN_SAMPLES = 40, 600_000
+_MOST_OPEN, _MOST_OPEN_SAMPLES = 40, 250_000
 _WAYS = {"keyed": 30, "replayed": 20, "cancelled": 15, "plain": 20, "producer": 15}
 _QUEUE = TASK = "latentmill.generate"
 
