@@ -39,7 +39,7 @@ def rebuild(parts: Parts) -> int:
 
 def _end(parts: Parts, unmarked: set[str]) -> None:
     """A job without a marker has ended, or did so while we looked."""
-    for job_id in unmarked:
+    for job_id in sorted(unmarked):
         outcome = read_outcome(parts.storage, job_id)
         if outcome is not None:
             settle(parts, outcome)
