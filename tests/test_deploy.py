@@ -1,5 +1,6 @@
 """What is deployed: compose file, images and locks say what the code and the promises need."""
 
+import os
 import re
 import resource
 import runpy
@@ -46,12 +47,16 @@ each_service = pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICE
 
 @each_service
 def test_every_service_is_hardened(service: dict[str, Any]) -> None:
-    """Read-only root, a scratch /tmp, no capabilities, no way to gain any, and somebody to reap."""
+    """Read-only root, a scratch /tmp, no capabilities nor a way to gain any, limits, and somebody to reap."""
     assert service["read_only"] is True
     assert [mount.partition(":")[0] for mount in service["tmpfs"]] == ["/tmp"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["init"] is True
+    assert 0 < service["pids_limit"] <= 4096
+    assert re.fullmatch(
+        r"[1-9][0-9]?g|\$\{LATENTMILL_WORKER_(GPU_)?MEMORY:-[1-9][0-9]?g\}", service["mem_limit"]
+    )
     assert "cap_add" not in service
     assert "privileged" not in service
 
@@ -86,15 +91,17 @@ def test_settings_in_the_environment_exist(service: dict[str, Any]) -> None:
 
 
 def test_redis_keeps_what_it_is_given() -> None:
-    """An append-only file every second, no eviction, a password, and no network but the inner one."""
+    """An append-only file every second, no eviction, a user for each role, and no network but the inner one."""
     service = SERVICES["redis"]
-    words = service["command"][1:]
+    start, *words = service["command"]
+    assert words[:3] == ["/opt/latentmill/users.acl", "/tmp/users.acl", "valkey-server"]
+    assert os.access(ROOT / "deploy" / "redis" / Path(start).name, os.X_OK)
+    words = words[3:]
     flags = dict(zip(words[::2], words[1::2], strict=True))
     assert flags["--appendonly"] == "yes"
     assert flags["--appendfsync"] == "everysec"
     assert flags["--maxmemory-policy"] == "noeviction"
-    assert flags["--requirepass"].startswith("${LATENTMILL_REDIS_PASSWORD:-")
-    assert service["volumes"] == ["redis:/data"]
+    assert service["volumes"] == ["redis:/data", "./deploy/redis:/opt/latentmill:ro"]
     assert service["networks"] == ["inside"]
     assert COMPOSE["networks"]["inside"] == {"internal": True}
     assert "ports" not in service
@@ -103,7 +110,11 @@ def test_redis_keeps_what_it_is_given() -> None:
 def test_passwords_come_from_the_environment_and_agree() -> None:
     """Redis and the store are given what the roles present."""
     settings = SERVICES["worker"]["environment"]
-    assert SERVICES["redis"]["environment"]["REDISCLI_AUTH"] in settings["LATENTMILL_REDIS_URL"]
+    for role in ROLES:
+        user = role.partition("-")[0]
+        password = SERVICES["redis"]["environment"][f"REDIS_{user.upper()}_PASSWORD"]
+        url = SERVICES[role]["environment"]["LATENTMILL_REDIS_URL"]
+        assert url == f"redis://{user}:{password}@redis:6379/0"
     store = SERVICES["seaweedfs"]["environment"]
     assert store["AWS_ACCESS_KEY_ID"] == settings["LATENTMILL_S3_ACCESS_KEY_ID"]
     assert store["AWS_SECRET_ACCESS_KEY"] == settings["LATENTMILL_S3_SECRET_ACCESS_KEY"]
