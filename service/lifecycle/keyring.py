@@ -9,15 +9,11 @@ from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 
-import structlog
-
 from service.adapters.storage import Storage
 from service.contract.errors import StorageUnavailable
 from service.contract.key import Key, sha256_of
 from service.lifecycle.keys import any_keys, find_key
 from service.lifecycle.parts import now
-
-log = structlog.get_logger(__name__)
 
 #: A revocation, and the first key, take effect within this.
 BELIEVED_S = 5.0
