@@ -195,7 +195,7 @@ def test_a_silent_name_server_counts(receiver: Receiver) -> None:
     assert time.monotonic() - started < 2
     freed.set()
     # Where there is no name server at all, it is silent too.
-    with pytest.raises(WebhookFailed, match="cannot be reached|no answer within"):
+    with pytest.raises(WebhookFailed, match=r"cannot be reached|no answer within"):
         sent(Sender(timeout_s=2), url_of(receiver.port, host="nothing.invalid"))
 
 

@@ -71,7 +71,7 @@ def test_an_https_url_of_a_named_host_is_read(url: str, address: str, target: st
 )
 def test_any_other_url_is_refused(url: str) -> None:
     """Before any name is asked for."""
-    with pytest.raises(ValueError, match="https|port 443|name the host"):
+    with pytest.raises(ValueError, match=r"https|port 443|name the host"):
         read_url(url, trusted=NOBODY)
 
 

@@ -23,6 +23,7 @@ from service.contract.job import Job
 from service.contract.limits import Limits
 from service.contract.webhook import Delivery, DeliveryStatus
 from service.contract.webhook_signature import read_secrets
+from service.lifecycle.courier import MAX_ATTEMPTS, Courier
 from service.lifecycle.describe import read_request
 from service.lifecycle.end import cancel, forget
 from service.lifecycle.finish import finish
@@ -30,7 +31,7 @@ from service.lifecycle.parts import Parts
 from service.lifecycle.patience import Patience
 from service.lifecycle.rebuild import rebuild
 from service.lifecycle.submit import ANONYMOUS, job_id_for, submit
-from service.lifecycle.webhooks import MAX_ATTEMPTS, Courier, note_owed, redeliver, tell_delivery
+from service.lifecycle.webhooks import note_owed, redeliver, tell_delivery
 from tests.fixtures.commands import here
 from tests.fixtures.ledger import Clock
 from tests.fixtures.parts import ask, new_studio, run_all

@@ -12,8 +12,9 @@ from service.adapters.webhook_schedule import Claimed
 from service.adapters.webhook_sender import Sender
 from service.contract.errors import Unavailable
 from service.contract.settings import SweepSettings
+from service.lifecycle.courier import Courier
 from service.lifecycle.parts import Parts
-from service.lifecycle.webhooks import Courier, note_owed
+from service.lifecycle.webhooks import note_owed
 
 log = structlog.get_logger(__name__)
 

@@ -30,8 +30,8 @@ def webhook_secret(
             "LATENTMILL_WEBHOOK_SECRET is not set, so webhooks are off; "
             'echo "whsec_$(openssl rand -base64 32)" makes one'
         )
+    from service.lifecycle.courier import signing_keys
     from service.lifecycle.submit import ANONYMOUS
-    from service.lifecycle.webhooks import signing_keys
 
     newest, *_ = signing_keys(settings.webhook_keys, owner or ANONYMOUS)
     print(spelled(newest))
