@@ -2,9 +2,10 @@
 
 import builtins
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import BinaryIO, TypeVar
 
-from service.adapters.storage_object import StoredObject
+from service.adapters.storage_object import Leftover, StoredObject
 from service.contract.errors import ObjectExists, StorageUnavailable
 from tests.model.faults import Faults
 from tests.model.judge import Judge
@@ -71,6 +72,12 @@ class Bucket:
 
     def delete(self, key: str) -> None:
         self._write("delete", key, lambda: self.store.delete(key))
+
+    def refresh(self, key: str) -> None:
+        self._call("refresh", key, lambda: self.store.refresh(key))
+
+    def leftovers(self, *, now: datetime) -> Iterator[Leftover]:
+        yield from ()
 
     def sign(self, key: str, *, expires_s: int, filename: str) -> str | None:
         return None

@@ -5,7 +5,13 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from service.adapters.storage_object import StoredObject, check_key, check_metadata, check_prefix
+from service.adapters.storage_object import (
+    Leftover,
+    StoredObject,
+    check_key,
+    check_metadata,
+    check_prefix,
+)
 from service.contract.errors import ObjectExists, ObjectMissing
 
 _EPOCH = datetime(2026, 11, 23, tzinfo=UTC)
@@ -53,6 +59,13 @@ class MemoryStorage:
     def delete(self, key: str) -> None:
         check_key(key)
         self.objects.pop(key, None)
+
+    def refresh(self, key: str) -> None:
+        data, metadata, _ = self._found(key)
+        self.objects[key] = data, metadata, self._clock()
+
+    def leftovers(self, *, now: datetime) -> Iterator[Leftover]:
+        yield from ()
 
     def sign(self, key: str, *, expires_s: int, filename: str) -> str | None:
         return None
