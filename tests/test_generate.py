@@ -29,6 +29,17 @@ def test_a_task_delivered_twice_is_one_job(parts: Parts) -> None:
     assert len(list(parts.storage.list("active/"))) == 1
 
 
+def nested(levels: int) -> list[object]:
+    inner: list[object] = []
+    for _ in range(levels):
+        inner = [inner]
+    return inner
+
+
+#: As deep as a record holds, deeper than that, and as deep as a queue's messages can be.
+NESTED = [(50, "/tags"), (300, "nested"), (950, "nested")]
+
+
 @pytest.mark.parametrize(
     ("body", "said"),
     [
@@ -37,6 +48,9 @@ def test_a_task_delivered_twice_is_one_job(parts: Parts) -> None:
         (ask(temperature=float("nan")), "/temperature"),
         (ask(decoder="\ud800"), "/decoder"),
         ({}, "/decoder"),
+        ({"tags": "x" * 70_000}, "larger than"),
+        (ask(seed=10**5000), "not JSON"),
+        *[(ask(tags=nested(levels)), said) for levels, said in NESTED],
     ],
 )
 def test_a_faulty_task_is_a_failed_job(parts: Parts, body: dict[str, object], said: str) -> None:

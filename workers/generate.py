@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
@@ -24,6 +24,9 @@ from service.lifecycle.parts import Parts
 from service.lifecycle.submit import ANONYMOUS, submit
 
 log = structlog.get_logger(__name__)
+
+#: A request is flat; what is refused is recorded as it came, and no record holds more than some hundred levels.
+_DEEPEST = 64
 
 
 def generate_job(
@@ -57,11 +60,29 @@ def _strict(args: Sequence[Any], body: dict[str, Any]) -> dict[str, Any]:
     """The body as strict JSON: a queue lets NaN and half surrogate pairs through, no record can hold them."""
     if args:
         raise RequestInvalid([Fault("", "send keyword arguments: decoder, label, count, …")])
-    text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    if _is_nested(body):
+        raise RequestInvalid([Fault("", f"nested deeper than {_DEEPEST} levels")])
+    try:
+        text = json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
+    except ValueError as error:
+        raise RequestInvalid([Fault("", "not JSON: a number has thousands of digits")]) from error
     if len(text) > MAX_BODY_BYTES:
         raise RequestInvalid([Fault("", f"larger than {MAX_BODY_BYTES} bytes")])
     strict: dict[str, Any] = json.loads(text, parse_constant=str)
     return strict
+
+
+def _is_nested(body: Any) -> bool:
+    layer = [body]
+    for _ in range(_DEEPEST):
+        layer = [inner for value in layer for inner in _inside(value)]
+    return bool(layer)
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _record_refusal(parts: Parts, job_id: str, body: dict[str, Any], *, reason: str) -> None:
