@@ -56,7 +56,7 @@ def test_an_idle_worker_is_left_alone(redis_url: str) -> None:
 
 
 def test_a_worker_that_takes_no_message_ends_itself(redis_url: str) -> None:
-    """A broken consumer still beats; that messages lie there, and nobody takes one for a minute, gives it away."""
+    """A broken consumer still beats; that messages lie there, and nobody takes one, gives it away."""
     assert run_worker(redis_url, "starving") == WEDGED
 
 

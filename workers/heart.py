@@ -17,9 +17,10 @@ log = structlog.get_logger(__name__)
 BEAT_S = 2.0
 #: Five missed beats: dispatch stops counting on the slots.
 BELIEVED_S = 10.0
-#: So many beats in a row an idle worker may leave messages lying: a minute, longer than Celery pauses between two
-#: tries to reach a broker that was away.
-HUNGRY_BEATS = 30
+#: So many beats in a row an idle worker may leave messages lying: forty seconds, longer than Celery pauses between two
+#: tries to reach a broker. Seen in life: Redis goes away while every slot works, no acknowledgement can be sent, and
+#: the consumer counts those messages as in hand for ever.
+HUNGRY_BEATS = 20
 #: EX_SOFTWARE: a supervisor restarts, the lease brings the shard back.
 WEDGED = 70
 #: EX_DATAERR: an audit found its bytes wrong. Whoever restarts it should look at the machine first.
