@@ -235,8 +235,8 @@ def _cores_for(device: str | None) -> int:
 
 _HEARTBEAT_FILE: Path | None = Field(
     None,
-    description="File for health checks: holds the machine's monotonic clock, written again and again while the process "
-    "works or waits for work.",
+    description="File for health checks: holds the machine's monotonic clock, written again and again while the "
+    "process works or waits for work.",
 )
 
 

@@ -42,8 +42,8 @@ def forget(parts: Parts, job_id: str, *, owner: str) -> None:
     if not job.status.is_terminal:
         raise JobUnfinished(f"the job is {job.status}; cancel it first")
     parts.storage.delete(layout.webhook(job_id))
-    # The listing first: a job half forgotten is still found and can be forgotten again. Without an outcome it is nobody's,
-    # and what is left of it is pruned. The request goes last, for it tells whose job it was.
+    # The listing first: a job half forgotten is still found and can be forgotten again. Without an outcome it is
+    # nobody's, and what is left of it is pruned. The request goes last, for it tells whose job it was.
     parts.storage.delete(layout.log_entry(owner, job.created_at, job_id))
     for key in (layout.active, layout.repair, layout.job_outcome, layout.job_manifest):
         parts.storage.delete(key(job_id))
