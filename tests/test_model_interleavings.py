@@ -16,6 +16,7 @@ from tests.fixtures.ledger import CREATED_AT, resolved
 from tests.fixtures.parts import LIMITS, ask
 from tests.model.store import MemoryStorage
 from workers.generate import generate_job
+from workers.stored import adopt
 
 JOB = "job-00001"
 
@@ -81,3 +82,12 @@ def test_a_refusal_that_was_cut_off_is_completed(parts: Parts) -> None:
     job = describe(parts, JOB, owner=ANONYMOUS)
     assert job.status == Status.FAILED
     assert "another id" in str(job.error)
+
+
+def test_a_broken_shard_is_not_taken_away() -> None:
+    """Between the look and a delete another worker may have mended it: a copy is kept, and the key stays taken."""
+    storage = MemoryStorage()
+    storage.put("shards/x/0", b"damaged")
+    assert adopt(storage, "shards/x/0") is None
+    assert storage.get("shards/x/0") == b"damaged"
+    assert storage.get(layout.quarantined("shards/x/0", sha256_hex(b"damaged"))) == b"damaged"

@@ -126,7 +126,7 @@ def _made(studio: Studio, request: ResolvedRequest, shard: Shard, body: Body, le
 
 
 def _write(studio: Studio, key: str, made: Made) -> ShardRecord:
-    """Create the object; where another writer was first, its intact object stands and is adopted."""
+    """Create the object; an intact one of another writer stands and is adopted, a broken one is written over."""
     storage, metadata = studio.parts.storage, made.record.to_metadata(maker=studio.name)
     for _ in range(3):
         try:
@@ -135,6 +135,8 @@ def _write(studio: Studio, key: str, made: Made) -> ShardRecord:
             record = adopt(storage, key)
             if record is not None:
                 return record
+            # Looked at again in the next round, for another may have written it too.
+            storage.put(key, made.data, metadata=metadata)
         else:
             return made.record
     raise Unavailable(f"object {key} is broken again and again")

@@ -16,7 +16,9 @@ log = structlog.get_logger(__name__)
 def adopt(
     storage: Storage, key: str, *, keep: Callable[[StoredObject], bool] = lambda _: True
 ) -> ShardRecord | None:
-    """The record of an intact stored shard; None when there is none, or only a broken one, now put aside.
+    """The record of an intact stored shard; None when there is none, or only a broken one, now copied aside.
+
+    A broken one stays until it is written over: who deletes it may delete what another has mended since the look.
 
     `keep` sees to it that retention leaves the shard to whoever adopts it; False when that came too late.
     """
@@ -26,7 +28,7 @@ def adopt(
         return None
     record = _record_or_none(head)
     if record is None or sha256_hex(data) != record.sha256:
-        put_aside(storage, key, data)
+        keep_copy(storage, key, data)
         return None
     return record if keep(head) else None
 
@@ -38,13 +40,18 @@ def _record_or_none(head: StoredObject) -> ShardRecord | None:
         return None
 
 
-def put_aside(storage: Storage, key: str, data: bytes) -> None:
-    """Keep the broken bytes for a person to look at, and free the key."""
+def keep_copy(storage: Storage, key: str, data: bytes) -> None:
+    """Keep the broken bytes for a person to look at."""
     storage.put(layout.quarantined(key, sha256_hex(data)), data)
+    log.error("shard_quarantined", key=key, sha256=sha256_hex(data))
+
+
+def put_aside(storage: Storage, key: str, data: bytes) -> None:
+    """Keep a copy, and free the key."""
+    keep_copy(storage, key, data)
     # Another worker may have put the same bytes aside and written the shard anew meanwhile.
     if _still_holds(storage, key, data):
         storage.delete(key)
-        log.error("shard_quarantined", key=key, sha256=sha256_hex(data))
 
 
 def _still_holds(storage: Storage, key: str, data: bytes) -> bool:
