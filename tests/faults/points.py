@@ -44,7 +44,7 @@ POINTS = [
     Point(15, "run", "ledger.commit"),
     Point(16, "run", "ledger.claim"),
     Point(17, "adopt", "storage.put quarantine/"),
-    Point(18, "adopt", "storage.delete shards/"),
+    Point(18, "adopt", "storage.put shards/"),
     Point(19, "finish", "ledger.commit"),
     Point(20, "finish", "storage.put jobs/", "before"),
     Point(21, "finish", "storage.put jobs/"),
