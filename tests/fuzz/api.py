@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,7 @@ def schemathesis(
     max_count: int,
     examples: int,
     phases: str = PHASES,
+    routes: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run every check on every route of the server behind `http`; returncode 0 means nothing was found."""
     document = http.get("/openapi.json").json()
@@ -57,6 +59,7 @@ def schemathesis(
         *("--header", f"Authorization:{http.headers['Authorization']}"),
         *("--phases", phases, "--max-examples", str(examples), "--seed", "1"),
         *("--continue-on-failure", "--no-color", "--generation-database", "none"),
+        *(word for route in routes for word in ("--include-operation-id", route)),
         *("--report", "junit", "--report-junit-path", "junit.xml"),
     ]
     return subprocess.run(
@@ -85,7 +88,8 @@ def _jobs(fleet: Fleet) -> list[str]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, default=100, help="requests a route")
-    examples = parser.parse_args().examples
+    parser.add_argument("routes", nargs="*", help="operation ids; all by default")
+    asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         fleet = Fleet(folder, max_count=MAX_COUNT, webhook_secret=SECRET)
@@ -97,7 +101,8 @@ def main() -> int:
                 folder,
                 jobs=_jobs(fleet),
                 max_count=MAX_COUNT,
-                examples=examples,
+                examples=asked.examples,
+                routes=asked.routes,
             )
             failed = fleet.events("request_failed")
         finally:
