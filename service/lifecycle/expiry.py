@@ -5,8 +5,10 @@ then looks whether the shard is there, then ends; and whoever deletes looks for 
 came in between means that a job may have ended on a shard that is gone: it is made again by a repair.
 """
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
 
@@ -22,30 +24,43 @@ log = structlog.get_logger(__name__)
 
 #: Deletions at once, and how many of them rest on one look at the unfinished jobs.
 _AT_ONCE, _AT_A_LOOK = 16, 256
+_THREADS = "prune"
 
 #: When the newest job of each length used the recipe, by its count of samples.
 Marks = dict[int, StoredObject]
 
 
 class Expiry:
-    """Iterating deletes, and tells the size of each shard that went. A rehearsal (`dry_run`) deletes nothing."""
+    """Deletes what is older, in a rehearsal (`dry_run`) nothing. `on_gone` is told the size of each shard that went.
 
-    def __init__(self, storage: Storage, *, before: datetime, dry_run: bool) -> None:
+    It is called at once, by the thread that deleted: whoever interrupts a run still knows all that it did.
+    """
+
+    def __init__(
+        self,
+        storage: Storage,
+        *,
+        before: datetime,
+        dry_run: bool,
+        on_gone: Callable[[int], object],
+    ) -> None:
         self._storage, self._before, self._dry_run = storage, before, dry_run
-        self._unfinished = Unfinished(storage)
+        self._on_gone, self._unfinished = on_gone, Unfinished(storage)
 
-    def __iter__(self) -> Iterator[int]:
+    def run(self) -> None:
+        """Raises StorageUnavailable, and what `on_gone` raises."""
         old = (s for s in self._storage.list(layout.SHARDS) if s.modified_at < self._before)
-        with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="prune") as pool:
+        with _ended_wholly(), ThreadPoolExecutor(_AT_ONCE, thread_name_prefix=_THREADS) as pool:
             while some := list(islice(old, _AT_A_LOOK)):
                 self._unfinished.look()
-                went = pool.map(self._expire, some)
-                yield from (
-                    shard.size_bytes for shard, is_gone in zip(some, went, strict=True) if is_gone
-                )
+                for _ in pool.map(self._expire, some):
+                    pass  # What a thread raised is raised here, and calls off those not begun.
 
-    def _expire(self, shard: StoredObject) -> bool:
-        """Whether the shard was not wanted and is gone now."""
+    def _expire(self, shard: StoredObject) -> None:
+        if self._is_unwanted_and_gone(shard):
+            self._on_gone(shard.size_bytes)
+
+    def _is_unwanted_and_gone(self, shard: StoredObject) -> bool:
         recipe, stop = layout.recipe_of_shard(shard.key), layout.stop_of_shard(shard.key)
         if stop is None:
             return False  # No worker of ours wrote it.
@@ -79,3 +94,14 @@ class Expiry:
         job_id = self._storage.get(mark.key).decode()
         log.warning("expired_shard_was_wanted", job=job_id)
         owe_repair(self._storage, job_id, asked_at=mark.modified_at)
+
+
+@contextmanager
+def _ended_wholly() -> Iterator[None]:
+    """A Ctrl-C while a pool starts a thread leaves one that the pool does not know: nothing deletes after the block."""
+    try:
+        yield
+    finally:
+        for thread in threading.enumerate():
+            if thread.name.startswith(f"{_THREADS}_"):
+                thread.join()

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import partial
+from threading import Lock
 
 from service.adapters.storage import Storage, StoredObject, exists
 from service.contract import layout
@@ -53,10 +55,23 @@ def prune(
     `now` is the store's time, see `time_of`. Raises StorageUnavailable; what was removed until then is gone, and told
     in `pruned` if one was given.
     """
-    pruned = pruned or Pruned()
-    for kind, size_bytes in _removals(storage, now, older_than, dry_run=dry_run):
-        pruned.add(kind, size_bytes)
-        on_removed(pruned)
+    pruned, told = pruned or Pruned(), Lock()
+
+    def tell(kind: Kind, size_bytes: int) -> None:
+        with told:
+            pruned.add(kind, size_bytes)
+            on_removed(pruned)
+
+    for size in forgotten_records(storage, now=now, dry_run=dry_run):
+        tell(Kind.RECORD, size)
+    for marker in _markers_of_nothing(storage, now):
+        tell(Kind.MARKER, _deleted(storage, marker, dry_run=dry_run))
+    if older_than is not None:
+        _expire(storage, now - older_than, tell, dry_run=dry_run)
+    for leftover in storage.leftovers(now=now):
+        if not dry_run:
+            leftover.remove()
+        tell(Kind.LEFTOVER, leftover.size_bytes)
     return pruned
 
 
@@ -70,21 +85,6 @@ def time_of(storage: Storage) -> datetime:
         storage.delete(key)
 
 
-def _removals(
-    storage: Storage, now: datetime, older_than: timedelta | None, *, dry_run: bool
-) -> Iterator[tuple[Kind, int]]:
-    for size in forgotten_records(storage, now=now, dry_run=dry_run):
-        yield Kind.RECORD, size
-    for marker in _markers_of_nothing(storage, now):
-        yield Kind.MARKER, _deleted(storage, marker, dry_run=dry_run)
-    if older_than is not None:
-        yield from _expired(storage, now - older_than, dry_run=dry_run)
-    for leftover in storage.leftovers(now=now):
-        if not dry_run:
-            leftover.remove()
-        yield Kind.LEFTOVER, leftover.size_bytes
-
-
 def _markers_of_nothing(storage: Storage, now: datetime) -> Iterator[StoredObject]:
     # A submit writes the request before the marker, so this is none in progress.
     for marker in _older(storage, layout.ACTIVE, now - MARKER_MAX_AGE):
@@ -92,13 +92,14 @@ def _markers_of_nothing(storage: Storage, now: datetime) -> Iterator[StoredObjec
             yield marker
 
 
-def _expired(storage: Storage, before: datetime, *, dry_run: bool) -> Iterator[tuple[Kind, int]]:
-    for size in Expiry(storage, before=before, dry_run=dry_run):
-        yield Kind.SHARD, size
+def _expire(
+    storage: Storage, before: datetime, tell: Callable[[Kind, int], None], *, dry_run: bool
+) -> None:
+    Expiry(storage, before=before, dry_run=dry_run, on_gone=partial(tell, Kind.SHARD)).run()
     for aside in _older(storage, layout.QUARANTINE, before):
-        yield Kind.QUARANTINED, _deleted(storage, aside, dry_run=dry_run)
+        tell(Kind.QUARANTINED, _deleted(storage, aside, dry_run=dry_run))
     for mark in _older(storage, layout.USES, before):
-        yield Kind.MARKER, _deleted(storage, mark, dry_run=dry_run)
+        tell(Kind.MARKER, _deleted(storage, mark, dry_run=dry_run))
 
 
 def _older(storage: Storage, prefix: str, before: datetime) -> Iterator[StoredObject]:
