@@ -61,6 +61,21 @@ def test_a_file_too_large_is_not_read(parts: Parts, monkeypatch: pytest.MonkeyPa
     assert read == [layout.decoder_card(card.name, card.digest)]
 
 
+def test_a_byte_that_flips_on_its_way_is_read_again(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged download refuses no decoder, and so fails no job."""
+    onnx, card = tiny_decoder()
+    key = layout.decoder_onnx(card.name, card.digest)
+    answers = [onnx[:-1] + bytes([onnx[-1] ^ 1]), onnx]
+    get = parts.storage.get
+    monkeypatch.setattr(
+        parts.storage, "get", lambda asked: answers.pop(0) if asked == key else get(asked)
+    )
+    assert loaded(parts, card)
+    assert answers == []
+
+
 def test_a_card_has_a_largest_file(parts: Parts) -> None:
     """No card makes a worker read more than the format itself allows."""
     _, card = tiny_decoder()

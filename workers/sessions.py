@@ -7,6 +7,7 @@ from service.adapters.storage import Storage
 from service.contract import layout
 from service.contract.card import DecoderCard
 from service.contract.errors import DecoderRefused, ObjectMissing
+from service.contract.value import sha256_hex
 from service.lifecycle.decoders import read_card
 from workers.decoder import Decoder
 
@@ -49,4 +50,6 @@ class Sessions:
             raise DecoderRefused(
                 f"decoder {card.name} has {size_bytes} bytes, its card says {card.size_bytes}"
             )
-        return self._storage.get(key)
+        onnx = self._storage.get(key)
+        # A byte that flipped on its way fails no job; one that flipped in storage is read again, and refused.
+        return onnx if sha256_hex(onnx) == card.digest else self._storage.get(key)
