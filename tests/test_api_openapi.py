@@ -25,6 +25,7 @@ ROUTES = {
     "GET /v1/jobs/{job_id}/webhook": {"200", "404", "503"},
     "POST /v1/jobs/{job_id}/webhook/redeliver": {"202", "404", "409", "503"},
     "POST /v1/quotes": {"200", "408", "413", "422", "503"},
+    "GET /v1/images/{decoder}/{label}/{seed}/{index}.png": {"200", "304", "422", "503"},
     "GET /v1/decoders": {"200", "503"},
     "GET /v1/decoders/{name}": {"200", "404", "503"},
     "GET /livez": {"200"},

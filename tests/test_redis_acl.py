@@ -47,6 +47,7 @@ def test_a_job_runs_with_each_role_as_its_own_user(tmp_path: Path) -> None:
         large = fleet.submit(decoder="large", compression="small", count=60_000)
         fleet.http.post(f"/v1/jobs/{large.id}/cancel").raise_for_status()
         assert fleet.wait(large).status == Status.CANCELLED
+        assert fleet.http.get("/v1/images/tiny/3/42/0.png").status_code == 200
         assert fleet.http.get("/readyz").status_code == 200
         assert fleet.http.get("/metrics").status_code == 200
         assert "NOPERM" not in fleet.logs()
@@ -63,7 +64,15 @@ NOBODYS = (
     *("PUBLISH foreign x", "SUBSCRIBE foreign", "PUBLISH /0.celery.pidbox x"),
 )
 #: What takes tasks, or swallows them.
-TAKING = ("BRPOP {} 1", "RPOP {}", "LPOP {}", "LRANGE {} 0 -1", "LMOVE {} lm:x LEFT LEFT", "DEL {}")
+TAKING = (
+    "BRPOP {} 1",
+    "BLPOP {} 1",
+    "RPOP {}",
+    "LPOP {}",
+    "LRANGE {} 0 -1",
+    "LMOVE {} lm:x LEFT LEFT",
+    "DEL {}",
+)
 
 
 def refused(guarded: GuardedRedis, user: str, command: str) -> bool:

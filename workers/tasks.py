@@ -7,12 +7,13 @@ import structlog
 from celery import Celery
 from celery.exceptions import Reject
 
-from service.adapters.queue import AUDIT_SHARD, GENERATE_JOB, REPAIR_JOB, RUN_SHARD
+from service.adapters.queue import AUDIT_SHARD, DRAW_SAMPLE, GENERATE_JOB, REPAIR_JOB, RUN_SHARD
 from service.contract.errors import Unavailable
 from service.contract.limits import Limits
 from workers.audit import audit_shard
 from workers.generate import generate_job
 from workers.repair import repair_job
+from workers.sample import answer_sample
 from workers.shard import Studio, run_shard
 
 log = structlog.get_logger(__name__)
@@ -49,3 +50,8 @@ def register_tasks(app: Celery, studio: Studio, limits: Limits) -> None:
     def audit(**arguments: Any) -> None:
         with studio.watch.at_work():
             audit_shard(studio, arguments)
+
+    @app.task(name=DRAW_SAMPLE)
+    def sample(**arguments: Any) -> None:
+        with studio.watch.at_work():
+            answer_sample(studio, arguments)

@@ -14,6 +14,7 @@ from service.adapters.audits import Audits
 from service.adapters.ledger_values import Admission, Begin, Claim, Entry, Verdict, entry_of
 from service.adapters.redis_client import answered
 from service.adapters.redis_memory import RedisMemory
+from service.adapters.replies import Replies
 from service.adapters.turns import Turns
 from service.adapters.webhook_schedule import WebhookSchedule
 from service.contract.job import Status
@@ -61,7 +62,7 @@ class Ledger:
         self._max_attempts, self._ttl_ms = max_attempts, int(ttl_s * 1000)
         self._scripts = {name: client.register_script(_source(name)) for name in _SCRIPTS}
         self.webhooks = WebhookSchedule(self._run)
-        self.audits = Audits(client)
+        self.audits, self.replies = Audits(client), Replies(client)
         self.turns, self.lease_s, self.max_attempts = Turns(client), lease_s, max_attempts
 
     def _run(self, script: str, job_id: str, *args: Any) -> Any:

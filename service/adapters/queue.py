@@ -14,11 +14,14 @@ from kombu.exceptions import OperationalError
 from service.adapters.redis_client import answered
 from service.adapters.redis_tls import tls_of
 from service.contract.audit import Audit
+from service.contract.sample import SampleRequest
 from service.contract.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-#: Read first: jobs of one shard do not wait behind shards of large ones.
+#: Read first: somebody looks at a page and waits for one sample.
+SAMPLE = "latentmill.sample"
+#: Read next: jobs of one shard do not wait behind shards of large ones.
 SMALL = "latentmill.small"
 BULK = "latentmill.bulk"
 #: Where foreign producers send `latentmill.generate`.
@@ -28,6 +31,7 @@ RUN_SHARD = "latentmill.shard"
 GENERATE_JOB = "latentmill.generate"
 REPAIR_JOB = "latentmill.repair"
 AUDIT_SHARD = "latentmill.audit"
+DRAW_SAMPLE = "latentmill.sample"
 
 
 def celery_app(settings: Settings) -> Celery:
@@ -53,7 +57,7 @@ def celery_app(settings: Settings) -> Celery:
         worker_prefetch_multiplier=1,
         worker_enable_prefetch_count_reduction=False,
         # Read in this order, so that small jobs stay quick beside bulk work.
-        task_queues=[Queue(SMALL), Queue(GENERATE), Queue(BULK)],
+        task_queues=[Queue(SAMPLE), Queue(SMALL), Queue(GENERATE), Queue(BULK)],
         task_default_queue=BULK,
         task_create_missing_queues=False,
         broker_transport_options={
@@ -114,6 +118,10 @@ class ShardQueue:
         """Whether the message was sent."""
         arguments = audit.model_dump(mode="json", exclude_defaults=True)
         return self._send(AUDIT_SHARD, arguments, queue=BULK)
+
+    def send_sample(self, asked: SampleRequest) -> bool:
+        """Whether the message was sent."""
+        return self._send(DRAW_SAMPLE, asked.model_dump(mode="json"), queue=SAMPLE)
 
     def _send(self, task: str, kwargs: dict[str, Any], *, queue: str) -> bool:
         try:

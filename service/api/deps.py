@@ -16,15 +16,23 @@ def _checkers() -> Executor:
     return ThreadPoolExecutor(4, thread_name_prefix="health")
 
 
+def _waiters() -> Executor:
+    return ThreadPoolExecutor(16, thread_name_prefix="image")
+
+
 @dataclass(frozen=True)
 class Office:
-    """Everything behind the HTTP face, chosen once in `create_app`; `checkers` run health checks."""
+    """Everything behind the HTTP face, chosen once in `create_app`.
+
+    `checkers` run health checks, `waiters` wait for workers that draw images: other routes keep their threads.
+    """
 
     parts: Parts
     settings: ApiSettings
     keyring: Keyring
     failures: Failures = field(default_factory=Failures)
     checkers: Executor = field(default_factory=_checkers)
+    waiters: Executor = field(default_factory=_waiters)
 
 
 def _office(request: Request) -> Office:

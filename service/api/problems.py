@@ -43,6 +43,7 @@ _PROBLEMS: list[tuple[type[LatentmillError], int, str, str]] = [
     (errors.DayUsedUp, 429, "day-used-up", "The images of this day are used up"),
     (refusals.TooManyFailures, 429, "too-many-failures", "Too many wrong keys"),
     (refusals.NotReady, 503, "not-ready", "Not ready"),
+    (errors.SampleLate, 503, "sample-late", "No worker drew the image in time"),
     (Unavailable, 503, "unavailable", "A service behind this one does not answer"),
 ]
 

@@ -130,6 +130,12 @@ class Unavailable(LatentmillError):
     retry_after_s = 5
 
 
+class SampleLate(Unavailable):
+    """No worker drew the image in time; ask again."""
+
+    retry_after_s = 2
+
+
 class StorageUnavailable(Unavailable):
     """Object storage does not answer."""
 

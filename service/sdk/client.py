@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from latentmill.archive import Arrays, joined, read_archive
 from latentmill.download import Meter, OnBytes, download, fetch
@@ -14,11 +15,19 @@ from latentmill.transport import Transport
 from latentmill.verify import OnShard, Verification, verify_stored
 
 from service.contract.card import DecoderCard
-from service.contract.errors import JobCancelled, JobFailed, UnknownJob, WaitTimedOut
+from service.contract.errors import (
+    Fault,
+    JobCancelled,
+    JobFailed,
+    RequestInvalid,
+    UnknownJob,
+    WaitTimedOut,
+)
 from service.contract.job import Job, Status
 from service.contract.manifest import Manifest
 from service.contract.repair import RepairReport
 from service.contract.request import JOB_ID
+from service.contract.sample import NO_LABEL
 
 _FIRST_LOOK_S = 0.02
 
@@ -181,6 +190,28 @@ class Client:
     def repair_report(self, job: str | Job) -> RepairReport:
         """How far the job's repair is. Raises UnknownJob when none was asked for."""
         return _report(self._transport.get(f"{_path(job)}/repair"))
+
+    def image(
+        self,
+        decoder: str,
+        label: int | str | None = None,
+        *,
+        seed: int | str,
+        index: int,
+        temperature: float = 1.0,
+    ) -> bytes:
+        """The PNG file of sample `index` of every such request, before or after any job ran. Raises RequestInvalid.
+
+        With `name@digest` the same arguments give the same file for ever.
+        """
+        label = NO_LABEL if label is None else label
+        named = {"decoder": decoder, "label": label, "seed": seed, "index": index}
+        slashes = [name for name, part in named.items() if "/" in str(part)]
+        if slashes:
+            raise RequestInvalid([Fault(f"/{name}", "has no slash in it") for name in slashes])
+        path = "/".join(quote(str(part), safe="@") for part in named.values())
+        query = {} if temperature == 1.0 else {"temperature": str(temperature)}
+        return self._transport.get_bytes(f"/v1/images/{path}.png", query)
 
     def decoders(self) -> list[DecoderCard]:
         """The cards of all decoders."""

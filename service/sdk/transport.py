@@ -57,6 +57,9 @@ class Transport:
     def get(self, path: str, params: Mapping[str, str] | None = None) -> Any:
         return self.patiently(lambda: self._send("GET", path, params=params)).json()
 
+    def get_bytes(self, path: str, params: Mapping[str, str] | None = None) -> bytes:
+        return self.patiently(lambda: self._send("GET", path, params=params)).content
+
     def post(self, path: str, body: Any = None, headers: Mapping[str, str] | None = None) -> Any:
         return self.patiently(lambda: self._send("POST", path, json=body, headers=headers)).json()
 

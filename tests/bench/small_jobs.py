@@ -1,4 +1,4 @@
-"""Jobs of one image: from POST to `finished_at`, idle and beside a job of ten million images."""
+"""Jobs of one image, from POST to `finished_at`, and images asked for alone; idle and beside ten million images."""
 
 import time
 from collections.abc import Sequence
@@ -26,7 +26,8 @@ def small_jobs(
         _latencies(client, card, 5, first_seed=0)
         trips = _empty_task(stack, jobs)
         idle = _latencies(client, card, jobs, first_seed=100)
-        busy, done = _beside_bulk(client, card, jobs, bulk)
+        alone = _images(client, card, jobs)
+        busy, done, alone_busy = _beside_bulk(client, card, jobs, bulk)
     return {
         "empty task p50": median(trips) * 1000,
         "idle p50": median(idle) * 1000,
@@ -34,6 +35,10 @@ def small_jobs(
         "beside bulk p50": median(busy) * 1000,
         "beside bulk p95": _p95(busy) * 1000,
         "bulk images meanwhile": done,
+        "image alone, idle p50": median(alone) * 1000,
+        "image alone, idle p95": _p95(alone) * 1000,
+        "image alone, beside bulk p50": median(alone_busy) * 1000,
+        "image alone, beside bulk p95": _p95(alone_busy) * 1000,
     }
 
 
@@ -55,18 +60,30 @@ def _latencies(client: Client, card: DecoderCard, count: int, *, first_seed: int
     return times
 
 
+def _images(client: Client, card: DecoderCard, count: int) -> list[float]:
+    """Seconds for `GET /v1/images/…`, each of another seed, as the client sees them."""
+    times = []
+    for seed in range(count):
+        started = time.perf_counter()
+        client.image(card.name, label_of(card), seed=seed, index=seed)
+        times.append(time.perf_counter() - started)
+        time.sleep(_PAUSE_S / 4)
+    return times
+
+
 def _beside_bulk(
     client: Client, card: DecoderCard, count: int, bulk: int
-) -> tuple[list[float], int]:
-    """The same while a large job runs; and how many images of that were made when the last was done."""
+) -> tuple[list[float], int, list[float]]:
+    """The same while a large job runs, with how many images of that were made when the last small job was done."""
     large = client.submit(card.name, label_of(card), count=bulk, seed=1)
     while client.job(large).status == Status.QUEUED:
         time.sleep(0.05)
     times = _latencies(client, card, count, first_seed=1000)
     progress = client.job(large)
-    assert progress.status == Status.RUNNING, "the large job ended before the small ones"
+    alone = _images(client, card, count)
+    assert client.job(large).status == Status.RUNNING, "the large job ended before the small ones"
     client.cancel(large)
-    return times, progress.progress.samples_done
+    return times, progress.progress.samples_done, alone
 
 
 def _p95(times: Sequence[float]) -> float:

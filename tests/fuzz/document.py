@@ -29,6 +29,9 @@ def narrowed(
             parameter["schema"] = {"enum": decoders}
         if parameter["name"] == "index":
             parameter["schema"] = {"enum": [0, 1, 2, 3]}
+        if path.startswith("/v1/images/") and parameter["name"] in ("decoder", "label", "seed"):
+            known = {"decoder": decoders, "label": labels, "seed": ["0", str(2**63 - 1)]}
+            parameter["schema"] = {"enum": known[parameter["name"]]}
         if parameter["name"] == "cursor":
             # Opaque: only the server can tell which are its own.
             parameter["schema"] = {"enum": [""]}
