@@ -59,7 +59,8 @@ AREAS = {
     ),
     # Parquet archives alone need pyarrow, and the client does without until one is read.
     "latentmill": Area(
-        {CONTRACT, "workers.latents", "workers.decoder"}, {"httpx", "numpy", "PIL", "pyarrow"}
+        {CONTRACT, "workers.latents", "workers.decoder", "export.publish"},
+        {"httpx", "numpy", "PIL", "pyarrow", "torch"},
     ),
     "service.local": Area(
         {CONTRACT, ADAPTERS, "latentmill", "export.publish"}

@@ -8,9 +8,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
-from latentmill import Client
+from latentmill import Client, SyntheticDataset
+from latentmill.shuffle import Shuffle
 
 from export.publish import publish_bundled
 from service.adapters.storage import open_storage
@@ -24,11 +26,16 @@ from service.contract.settings import (
     WorkerSettings,
 )
 from service.local.stack import Stack
+from tests.fixtures.idx import idx_bytes, write_idx_folder
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 #: The pages whose commands are run.
-PAGES = {page: (ROOT / page).read_text() for page in ("README.md", "export/README.md")}
+PAGES = {
+    page: (ROOT / page).read_text()
+    for page in ("README.md", "export/README.md", "deploy/guides/training.md")
+}
+MNIST = ROOT.parent / "shared" / "data" / "mnist"
 ADDRESS = "127.0.0.1:8000"
 
 
@@ -84,10 +91,39 @@ def test_a_shell_block_runs(script: str, environment: dict[str, str], tmp_path: 
     assert '"status":4' not in answer.replace(" ", "")
 
 
-@pytest.mark.parametrize("script", blocks("python"), ids=["client", "celery producer"])
+@pytest.mark.parametrize(
+    "script",
+    blocks("python"),
+    ids=["client", "data set", "celery producer", "mixed training", "stream", "recipe file"],
+)
 def test_a_python_block_runs(script: str, environment: dict[str, str], tmp_path: Path) -> None:
     """With nothing but the packages that Latentmill needs."""
-    run([sys.executable, "-c", here(script, environment)], environment, tmp_path)
+    told = environment | {"MNIST": str(mnist_like(tmp_path / "mnist"))}
+    run([sys.executable, "-c", here(script, environment)], told, tmp_path)
+
+
+def mnist_like(folder: Path) -> Path:
+    """A small folder as MNIST's: digits that the committed decoder draws, of a seed that no page uses."""
+    digits = SyntheticDataset("mnist", count=80, seed=2026)
+    images, labels = digits.arrays(Shuffle(len(digits), seed=0)(np.arange(len(digits))))
+    files = {
+        "train-images-idx3-ubyte": images[:600, :, :, 0],
+        "train-labels-idx1-ubyte": labels[:600],
+        "t10k-images-idx3-ubyte": images[600:, :, :, 0],
+        "t10k-labels-idx1-ubyte": labels[600:],
+    }
+    return write_idx_folder(
+        folder, {name: idx_bytes(array.astype(np.uint8)) for name, array in files.items()}
+    )
+
+
+def test_the_mixed_training_learns(environment: dict[str, str], tmp_path: Path) -> None:
+    """What the guide's script prints are two accuracies, far from chance."""
+    script = next(block for block in blocks("python") if "cross_entropy" in block)
+    folder = MNIST if MNIST.is_dir() else mnist_like(tmp_path / "mnist")
+    printed = run([sys.executable, "-c", script], environment | {"MNIST": str(folder)}, tmp_path)
+    alone, mixed = (float(found) for found in re.findall(r"(\d+\.\d+)%", printed))
+    assert min(alone, mixed) > 80
 
 
 def test_the_celery_producers_job_is_known(environment: dict[str, str], tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Latentmill's client: `from latentmill import Client`."""
 
+from typing import TYPE_CHECKING, Any
+
 from latentmill import errors
 from latentmill.archive import Arrays
 from latentmill.client import Client
@@ -9,6 +11,9 @@ from service.contract.card import DecoderCard
 from service.contract.job import Job, Progress, Status
 from service.contract.manifest import Manifest
 from service.contract.repair import RepairReport
+
+if TYPE_CHECKING:
+    from latentmill.dataset import SyntheticDataset
 
 __all__ = [
     "Arrays",
@@ -20,7 +25,17 @@ __all__ = [
     "RepairReport",
     "ShardFault",
     "Status",
+    "SyntheticDataset",
     "Verification",
     "errors",
     "verify_folder",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The data set draws by itself and needs ONNX Runtime; the client does not."""
+    if name != "SyntheticDataset":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from latentmill.dataset import SyntheticDataset
+
+    return SyntheticDataset

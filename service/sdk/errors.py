@@ -3,7 +3,9 @@
 from service.contract.errors import (
     AnswerUnexpected,
     ArchiveBroken,
+    DataSetInvalid,
     DayUsedUp,
+    DecoderRefused,
     Fault,
     FolderTaken,
     IdempotencyConflict,
@@ -34,7 +36,9 @@ from service.contract.errors import (
 __all__ = [
     "AnswerUnexpected",
     "ArchiveBroken",
+    "DataSetInvalid",
     "DayUsedUp",
+    "DecoderRefused",
     "Fault",
     "FolderTaken",
     "IdempotencyConflict",
