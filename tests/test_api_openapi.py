@@ -22,6 +22,7 @@ ROUTES = {
     },
     "POST /v1/jobs/{job_id}/repair": {"202", "404", "409", "503"},
     "GET /v1/jobs/{job_id}/repair": {"200", "404", "503"},
+    "GET /v1/jobs/{job_id}/events": {"200", "204", "404", "503"},
     "GET /v1/jobs/{job_id}/webhook": {"200", "404", "503"},
     "POST /v1/jobs/{job_id}/webhook/redeliver": {"202", "404", "409", "503"},
     "POST /v1/quotes": {"200", "408", "413", "422", "503"},

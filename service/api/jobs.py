@@ -1,5 +1,6 @@
 """Jobs over HTTP: submit, look, list, cancel, forget, repair, quote."""
 
+import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -7,12 +8,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.concurrency import run_in_threadpool
 
 from service.api.body import read_json
-from service.api.callers import Reader, Submitter
-from service.api.deps import TheOffice
+from service.api.callers import Caller, Reader, Submitter
+from service.api.deps import Office, TheOffice
 from service.api.links import address, cursor_of, entry_of, known_form, linked
 from service.api.openapi import JOB_BODY
 from service.api.problems import documented
 from service.api.refusals import BodyTooLarge, BodyTooSlow, TooManyFailures
+from service.api.watching import waited_for
 from service.contract.errors import (
     DayUsedUp,
     IdempotencyConflict,
@@ -39,13 +41,28 @@ router = APIRouter(prefix="/v1", tags=["jobs"])
 
 #: Seconds a client waits between looks at a running job.
 POLL_S = 1
+#: Most seconds that an answer is held back for a client that prefers so: proxies cut what is silent for a minute.
+LONGEST_WAIT_S = 30
+_WAIT_ASKED = re.compile(r"(?:^|,)\s*wait\s*=\s*([0-9]{1,6})\s*(?:[,;]|$)", re.IGNORECASE)
+
+Prefer = Annotated[
+    str,
+    Header(
+        alias="Prefer",
+        description=f"`wait=N`: answer when the job has ended, after N seconds at most; up to {LONGEST_WAIT_S}.",
+    ),
+]
 
 _Answers = dict[int | str, dict[str, Any]]
 _WAIT = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
 _PLACE = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
 _REPLAY = {"Idempotency-Replayed": {"schema": {"type": "string", "const": "true"}}}
+_PREFERENCE = {"Preference-Applied": {"schema": {"type": "string"}}}
 _ACCEPTED: _Answers = {
-    202: {"description": "Accepted; never lost from now on", "headers": _PLACE | _WAIT | _REPLAY}
+    202: {
+        "description": "Accepted; never lost from now on",
+        "headers": _PLACE | _WAIT | _REPLAY | _PREFERENCE,
+    }
 }
 _REPAIRING: _Answers = {202: {"headers": _PLACE}}
 _LIMITS = (TooManyFailures, TooManyJobs, TooManyQueued, TooManyRequests, DayUsedUp)
@@ -84,6 +101,7 @@ async def submit_job(
     idempotency_key: Annotated[
         str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)
     ] = None,
+    prefer: Prefer = "",
 ) -> Job:
     """Accept a job. With an `Idempotency-Key`, asking again answers for the first."""
     body = await read_json(request, max_bytes=office.settings.max_body_bytes)
@@ -91,11 +109,25 @@ async def submit_job(
     job, replayed = await run_in_threadpool(
         submit, office.parts, body, owner=caller.owner, limits=caller.limits, job_id=job_id
     )
+    job = await _preferred(office, job, caller, prefer, response)
     response.headers["Location"] = address(job.id)
-    response.headers["Retry-After"] = str(POLL_S)
+    if not job.status.is_terminal:
+        response.headers["Retry-After"] = str(POLL_S)
     if replayed:
         response.headers["Idempotency-Replayed"] = "true"
     return linked(job)
+
+
+async def _preferred(
+    office: Office, job: Job, caller: Caller, prefer: str, response: Response
+) -> Job:
+    """The job after the wait that the client prefers (RFC 7240), if any."""
+    asked = _WAIT_ASKED.search(prefer)
+    if asked is None:
+        return job
+    seconds = min(int(asked[1]), LONGEST_WAIT_S)
+    response.headers["Preference-Applied"] = f"wait={seconds}"
+    return await waited_for(office.parts, job, owner=caller.owner, seconds=seconds)
 
 
 @router.post(
@@ -127,9 +159,12 @@ def get_jobs(office: TheOffice, caller: Reader, query: Annotated[JobListQuery, Q
 
 
 @router.get("/jobs/{job_id}", response_model=Job, responses=documented(UnknownJob, Unavailable))
-def get_job(job_id: str, response: Response, office: TheOffice, caller: Reader) -> Job:
-    """The job as it is now."""
-    job = describe(office.parts, known_form(job_id), owner=caller.owner)
+async def get_job(
+    job_id: str, response: Response, office: TheOffice, caller: Reader, prefer: Prefer = ""
+) -> Job:
+    """The job as it is now, or with `Prefer: wait=N` as soon as it has ended."""
+    job = await run_in_threadpool(describe, office.parts, known_form(job_id), owner=caller.owner)
+    job = await _preferred(office, job, caller, prefer, response)
     if not job.status.is_terminal:
         response.headers["Retry-After"] = str(POLL_S)
     return linked(job)

@@ -26,7 +26,7 @@ def linked(job: Job) -> Job:
     if job.status.wants_shards:
         links["cancel"] = f"{here}/cancel"
     if job.request is not None:
-        links["shards"] = f"{here}/shards/{{index}}"
+        links |= {"shards": f"{here}/shards/{{index}}", "events": f"{here}/events"}
     if job.status == Status.COMPLETED:
         links |= {"manifest": f"{here}/manifest", "repair": f"{here}/repair"}
     return job.model_copy(update={"links": links})

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from latentmill.archive import Arrays, joined, read_archive
 from latentmill.download import Meter, OnBytes, download, fetch
+from latentmill.events import events
 from latentmill.transport import Transport
 from latentmill.verify import OnShard, Verification, verify_stored
 
@@ -148,6 +149,13 @@ class Client:
                 raise WaitTimedOut(f"job {now.id} is {now.status} after {timeout_s} s; it goes on")
             time.sleep(pause_s)
             pause_s = min(poll_s, pause_s * 1.3)
+
+    def events(self, job: str | Job) -> Iterator[Job]:
+        """The job after each change, as the server tells it, until it has ended; goes on after a lost connection.
+
+        Raises UnknownJob, and ServerUnreachable when the server stays away.
+        """
+        return map(_job, events(self._transport, f"{_path(job)}/events"))
 
     def cancel(self, job: str | Job) -> Job:
         """Ask to stop. Raises JobNotCancellable when the job is past that."""

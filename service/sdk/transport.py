@@ -67,14 +67,20 @@ class Transport:
         self.patiently(lambda: self._send("DELETE", path))
 
     @contextmanager
-    def stream(self, path: str) -> Iterator[Iterator[bytes]]:
-        """One try at a body, chunk by chunk; wrap the whole reading into `patiently`."""
-        with self._translated(), self._http.stream("GET", path) as response:
+    def stream(
+        self,
+        path: str,
+        headers: Mapping[str, str] | None = None,
+        *,
+        chunk_bytes: int | None = _CHUNK_BYTES,
+    ) -> Iterator[Iterator[bytes]]:
+        """One try at a body, chunk by chunk; wrap the whole reading into `patiently`. None: chunks as they come."""
+        with self._translated(), self._http.stream("GET", path, headers=headers) as response:
             self._is_known = True
             if response.is_error:
                 response.read()
                 raise error_of(response)
-            yield response.iter_bytes(_CHUNK_BYTES)
+            yield response.iter_bytes(chunk_bytes)
 
     def patiently(self, attempt: Callable[[], Answer]) -> Answer:
         """The attempt's answer, tried again while the server is away or asks to come back later."""
