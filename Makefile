@@ -12,7 +12,7 @@ SEEDS ?= 500
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-faults test-lowest lint format bench bench-peers chaos load fuzz train presets audit lock simulate clean
+.PHONY: help demo up test test-faults test-readers test-lowest lint format bench bench-peers chaos load fuzz train presets audit lock simulate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,6 +28,9 @@ test: $(VENV)/.dev ## install and run every test that needs no server of its own
 
 test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minutes on 2 cores; two need root and iproute2)
 	$(BIN)/pytest -n 2 --dist loadfile -m "faults or not faults" $$($(BIN)/python -m tests.faults.page)
+
+test-readers: $(VENV)/.readers ## open archives with Hugging Face datasets, WebDataset, unzip, tar, Arrow (apt-get install unzip)
+	$(BIN)/pytest -m readers tests/test_archives_elsewhere.py
 
 lint: $(VENV)/.dev ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .
@@ -105,6 +108,10 @@ $(VENV)/.audit: $(VENV)/.dev
 
 $(VENV)/.fuzz: $(VENV)/.dev
 	$(PIP) -c deploy/locks/dev.txt -e '.[fuzz]'
+	@touch $@
+
+$(VENV)/.readers: $(VENV)/.dev
+	$(PIP) -c deploy/locks/dev.txt -e '.[readers]'
 	@touch $@
 
 $(PEERS)/.installed: deploy/locks/peers.txt

@@ -7,7 +7,6 @@ import subprocess
 import tarfile
 import zipfile
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -207,25 +206,6 @@ def test_a_parquet_file_tells_hugging_face_what_it_holds() -> None:
         ("label", "int64"),
         ("index", "int64"),
     ]
-
-
-def test_hugging_face_reads_a_parquet_file(
-    tmp_path: Path,
-) -> None:
-    """`load_dataset` gives pictures and named labels without being told which columns they are."""
-    datasets = pytest.importorskip("datasets")
-    decoder = Decoder(*tiny_decoder())
-    images = images_of(decoder)
-    data = archived(images, recipe_of(decoder.card, Format.PARQUET), decoder.card)
-    (tmp_path / "shard.parquet").write_bytes(data)
-    read = datasets.load_dataset(
-        "parquet",
-        data_files=str(tmp_path / "shard.parquet"),
-        split="train",
-        cache_dir=str(tmp_path / "cache"),
-    )
-    assert read.features["label"].int2str(read[0]["label"]) == "3"
-    assert (np.asarray(read[299]["image"]) == images[299, ..., 0]).all()
 
 
 def test_a_parquet_file_of_an_unconditional_decoder_has_no_labels() -> None:
