@@ -74,10 +74,12 @@ async def get_image(
     )
     loop = asyncio.get_running_loop()
     png = await loop.run_in_executor(office.waiters, draw_sample, office.parts, asked)
+    query = "" if temperature == 1.0 else f"?temperature={temperature}"
+    pinned = f"{asked.decoder}@{asked.digest}/{label}/{seed}/{index}.png{query}"
     headers = {
         "ETag": f'"{sha256_hex(png)}"',
         "Cache-Control": _FOR_EVER if "@" in decoder else _FOR_NOW,
-        "Content-Location": f"/v1/images/{asked.decoder}@{asked.digest}/{label}/{seed}/{index}.png",
+        "Content-Location": f"/v1/images/{pinned}",
     }
     if headers["ETag"] in [tag.strip().removeprefix("W/") for tag in seen.split(",")]:
         return Response(status_code=304, headers=headers)
