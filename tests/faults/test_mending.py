@@ -16,6 +16,7 @@ from tests.fixtures.commands import COMMAND
 from tests.fixtures.fleet import SLOW, Fleet, NewFleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.undisturbed import undisturbed
+from workers.audit import SEEN_S
 from workers.heart import QUARANTINED
 
 pytestmark = pytest.mark.faults
@@ -75,6 +76,8 @@ def test_a_worker_that_computes_wrongly_is_found_and_stops(new_fleet: NewFleet) 
 
     records = fleet.objects / "audits"
     assert eventually(lambda: _lists_later(records, name), within_s=30)
+    assert eventually(lambda: fleet.parts.queue.length() == 0, within_s=30)
+    time.sleep(2 * SEEN_S)  # The last record is complete so long after it was written.
     told = [AuditRecord.model_validate_json(path.read_bytes()) for path in records.rglob("*.json")]
     assert {record.wrong for record in told} == {name}
     aside = [path for path in (fleet.objects / "quarantine").rglob("*") if path.is_file()]
@@ -83,7 +86,6 @@ def test_a_worker_that_computes_wrongly_is_found_and_stops(new_fleet: NewFleet) 
     assert all(sha256_hex(path.read_bytes()) not in right for path in aside)
 
     # As an operator is told to: delete what the records list, ask again.
-    assert eventually(lambda: fleet.parts.queue.length() == 0, within_s=30)
     for record in told:
         for key in record.later_shards:
             fleet.storage.delete(key)
