@@ -30,7 +30,7 @@ from workers.shard import run_shard
 
 BOTH = (Scope.SUBMIT, Scope.READ)
 #: What an id in a path may be replaced by in a test.
-SAMPLE = {"index": "0", "name": "tiny"}
+SAMPLE = {"index": "0", "name": "tiny", "decoder": "tiny", "label": "3", "seed": "42"}
 
 
 class Owner:

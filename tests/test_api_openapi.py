@@ -140,9 +140,9 @@ def test_the_request_schema_is_closed(document: Any) -> None:
 
 
 def test_headers_and_parameters_are_documented(document: Any) -> None:
-    """The ones that a client needs to be safe: the key of a submit, the range of a download."""
+    """The ones that a client needs to be safe: the key and the wait of a submit, the range of a download."""
     submit = document["paths"]["/v1/jobs"]["post"]
-    assert [item["name"] for item in submit["parameters"]] == ["Idempotency-Key"]
+    assert [item["name"] for item in submit["parameters"]] == ["Idempotency-Key", "Prefer"]
     assert {"Location", "Retry-After"} <= set(submit["responses"]["202"]["headers"])
     shard = document["paths"]["/v1/jobs/{job_id}/shards/{index}"]["get"]
     assert {item["name"] for item in shard["parameters"]} == {

@@ -28,7 +28,7 @@ _LONGEST_S = 600.0
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
         "description": "`progress` after each change, then `end`; each event's data is the job",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {"text/event-stream": {}},
     },
     204: {"description": "The job has ended, and `Last-Event-ID` says that this was seen"},
     **documented(UnknownJob, Unavailable),

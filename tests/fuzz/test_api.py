@@ -11,6 +11,13 @@ from tests.fuzz.api import schemathesis, token_of
 def test_every_route_keeps_its_document(api: Api, tmp_path: Path) -> None:
     """No 5xx, no undocumented status, header or form; what the schema allows is accepted, the rest refused."""
     api.http.headers["Authorization"] = f"Bearer {token_of(api.parts.storage)}"
+    document = api.http.get("/openapi.json").json()
+    routes = {
+        operation["operationId"]
+        for operations in document["paths"].values()
+        for operation in operations.values()
+    }
+    # No worker draws here: `make fuzz` has one.
     told = schemathesis(
         api.http,
         tmp_path,
@@ -18,6 +25,7 @@ def test_every_route_keeps_its_document(api: Api, tmp_path: Path) -> None:
         max_count=api.settings.max_count,
         examples=5,
         phases="fuzzing",
+        routes=sorted(routes - {"get_image"}),
     )
     assert told.returncode == 0, told.stdout
 
