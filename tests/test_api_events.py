@@ -75,8 +75,8 @@ def test_events_go_on_at_another_server(api: Api) -> None:
         other.stop()
 
 
-def test_a_forgotten_job_ends_its_stream(api: Api) -> None:
-    """And is unknown to whoever comes again."""
+def test_a_forgotten_job_has_no_events(api: Api) -> None:
+    """Whoever comes again is told that it is unknown."""
     job = api.completed()
     api.http.delete(f"/v1/jobs/{job['id']}").raise_for_status()
     problem_of(api.http.get(f"/v1/jobs/{job['id']}/events"), status=404, slug="unknown-job")

@@ -2,7 +2,7 @@
 
 import random
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import ZipFile
@@ -174,7 +174,6 @@ class Asked:
     """A message as the API sends it, and the reply to it."""
 
     studio: Studio
-    fields: dict[str, Any] = field(default_factory=dict)
 
     def message(self, **other: object) -> dict[str, Any]:
         _, card = tiny_decoder()
