@@ -70,6 +70,15 @@ class Reckoning:
                 self._judge_completed(job_id, sets)
         return sets
 
+    @property
+    def cancelled(self) -> set[str]:
+        """Ids of the jobs that clients called off."""
+        return {
+            job_id
+            for job_id, outcome in self.outcomes.items()
+            if outcome.status == Status.CANCELLED
+        }
+
     def broken(self) -> list[str]:
         """Ids of completed jobs with a shard whose bytes are not its manifest's."""
         done = [job for job, outcome in self.outcomes.items() if outcome.status == Status.COMPLETED]

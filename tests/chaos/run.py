@@ -78,7 +78,7 @@ def _report(
     reckoning = Reckoning(grounds.storage, traffic.asks)
     sets = reckoning.sets()
     logs = [role.log for role in grounds.roles if role.name == "worker"]
-    makings = count_makings(logs, grounds.damaged)
+    makings = count_makings(logs, grounds.damaged, reckoning.cancelled)
     outcomes = reckoning.outcomes.values()
     last_end_s = max((o.finished_at.timestamp() for o in outcomes), default=over_at) - over_at
     return {

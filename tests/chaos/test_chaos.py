@@ -42,6 +42,7 @@ def test_a_rolling_restart_fails_no_request_and_wastes_nothing(tmp_path: Path) -
         assert eventually(lambda: not traffic.open_asks(), within_s=60)
         traffic.end()
         logs = [role.log for role in grounds.roles if role.name == "worker"]
-        assert Reckoning(grounds.storage, traffic.asks).sets().violations == []
-        assert count_makings(logs, []).wasted == 0
+        reckoning = Reckoning(grounds.storage, traffic.asks)
+        assert reckoning.sets().violations == []
+        assert count_makings(logs, [], reckoning.cancelled).wasted == 0
         assert [ask for ask in traffic.asks if ask.unanswered and ask.way != "plain"] == []
