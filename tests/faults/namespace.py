@@ -3,17 +3,19 @@
 import os
 import shutil
 import subprocess
+from ipaddress import IPv4Network
 from types import TracebackType
 
 
 class Namespace:
     """Made at the start of the block and gone at its end. Needs root and iproute2."""
 
-    #: The two ends of the cable, in a range for tests of equipment, which no machine should have (RFC 2544).
-    here, there = "198.18.77.1", "198.18.77.2"
-
     def __init__(self) -> None:
         self.name = f"lm{os.getpid()}"
+        #: The two ends of the cable, in a range for tests of equipment, which no machine should have (RFC 2544).
+        #: By process: a run that was killed leaves its cable behind, and an address at two cables reaches neither.
+        network = IPv4Network("198.18.0.0/15").network_address + 4 * (os.getpid() % 2**15)
+        self.here, self.there = str(network + 1), str(network + 2)
         self._ours, self._theirs = f"{self.name}a", f"{self.name}b"
 
     @staticmethod
