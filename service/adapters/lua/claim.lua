@@ -20,8 +20,11 @@ for _, shard in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT',
   elseif live < window and sent < room then send(shard) end
 end
 local next = tonumber(redis.call('HGET', JOB, 'next'))
-while live < window and sent < room and next < shards do
-  if redis.call('GETBIT', DONE, next) == 0 and not redis.call('ZSCORE', LEASES, next) then send(next) end
+while live < window and next < shards do
+  if redis.call('GETBIT', DONE, next) == 0 and not redis.call('ZSCORE', LEASES, next) then
+    if sent >= room then break end
+    send(next)
+  end
   next = next + 1
 end
 if next >= shards and redis.call('ZCARD', LEASES) == 0 and redis.call('BITCOUNT', DONE) < shards then
