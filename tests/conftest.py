@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.fixtures.checkpoints",
     "tests.fixtures.evaluation",
     "tests.fixtures.chromium",
+    "tests.fixtures.browser",
     "tests.fixtures.parts",
     "tests.fixtures.api",
     "tests.fixtures.fleet",

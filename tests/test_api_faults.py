@@ -115,12 +115,35 @@ def test_an_empty_object_names_what_is_required(api: Api) -> None:
     assert pointers(post(api, {"decoder": "tiny"})) == ["/count", "/label"]
 
 
-def test_mixes_are_refused(api: Api) -> None:
-    """`labels` is not served yet, and saying both is a second fault."""
-    both = ask(labels={"3": 10})
-    alone = {name: value for name, value in both.items() if name != "label"}
-    assert pointers(post(api, alone)) == ["/labels"]
-    assert pointers(post(api, both)) == ["/label", "/labels"]
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ({}, "an object of labels"),
+        ({"3": -1}, "an object of labels"),
+        ({"3": 1.5}, "an object of labels"),
+        (["3"], "an object of labels"),
+        ({"3": 0}, "at least one image"),
+        ({"3": 5, "cat": 5}, "no label 'cat'"),
+        ({"3": 1, "4": 2**20}, "round its counts to tens"),
+        ({"3": 10**8, "4": 1}, "at most 100000000 samples"),
+    ],
+)
+def test_a_mix_with_a_fault_is_refused(api: Api, labels: Any, told: str) -> None:
+    """What is wrong with it is said at its place; nothing is stored."""
+    body = ask(labels=labels) | {"label": None, "count": None}
+    answer = post(api, body)
+    assert pointers(answer)[0] == "/labels"
+    assert told in str(answer.json()["errors"])
+    assert api.stored() == []
+
+
+def test_a_mix_stands_in_place_of_a_label_and_a_count(api: Api) -> None:
+    """Beside it both are faults; null is as good as absent."""
+    assert pointers(post(api, ask(labels={"3": 10}))) == ["/count", "/label"]
+    assert pointers(post(api, ask(labels=None, count=None))) == ["/count"]
+    assert pointers(post(api, ask(decoder="plain", labels={"3": 1}, label=None, count=None))) == [
+        "/decoder"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -39,6 +39,9 @@ except LatentmillError as error:
         ("GET", "//v1/jobs"),
         ("GET", "/v1/jobs/a/b/c/d"),
         ("GET", "/docs"),
+        ("GET", "/console/"),
+        ("GET", "/console/jobs.py"),
+        ("GET", "/console/..%2fapp.py"),
         ("GET", "/redoc"),
         ("BREW", "/coffee"),
     ],
@@ -75,13 +78,22 @@ def test_every_answer_is_safe_to_show_in_a_browser(api: Api) -> None:
     answers = [
         api.submit(),
         api.submit(count=0),
-        *(api.http.get(path) for path in ("/", "/livez", "/readyz", "/metrics", "/openapi.json")),
+        *(api.http.get(path) for path in ("/livez", "/readyz", "/metrics", "/openapi.json")),
         *(api.http.get(path) for path in ("/v1/jobs", "/v1/decoders", "/v1/jobs/abcdefgh")),
         *(api.http.get(job["links"][link]) for link in ("self", "manifest")),
     ]
     for answer in answers:
         assert answer.headers["Cache-Control"] == "no-store", answer.url
         assert_harmless(answer)
+    for part in ("/", "/console/app.js", "/console/style.css", "/console/icon.svg"):
+        answer = api.http.get(part)
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'; script-src 'self'; style-src 'self'" in policy, part
+        assert "unsafe" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert answer.headers["Cache-Control"] == "no-cache"
+        again = api.http.get(part, headers={"If-None-Match": answer.headers["ETag"]})
+        assert (again.status_code, again.content) == (304, b"")
     archive = api.http.get(job["links"]["shards"].replace("{index}", "0"))
     assert archive.headers["Cache-Control"] == "private, no-cache"
     assert_harmless(archive)

@@ -41,7 +41,7 @@ def test_a_submit_answers_202_with_the_job(api: Api) -> None:
         "shard_size": 16_384,
     }
     assert (job["started_at"], job["finished_at"], job["error"]) == (None, None, None)
-    assert set(job["links"]) == {"self", "cancel", "shards", "events"}
+    assert set(job["links"]) == {"self", "cancel", "estimate", "shards", "events"}
 
 
 def test_what_was_accepted_is_in_storage_before_the_202(api: Api) -> None:

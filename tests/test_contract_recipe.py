@@ -37,6 +37,10 @@ def changed(**fields: Any) -> Recipe:
         (RECIPE, "041ed853c177c977560e5c733edcbfa7cddc77e612296b698d229557a7add5fc"),
         (changed(label=None), "e8481b4f8b15f409876003c47349c885606f04c55d4488c12f9017ef5f34f337"),
         (
+            changed(label=None, labels={"3": 2, "8": 1}),
+            "1bc3c5b58cb4f72bff41bfce01d63b5048f6c526cdb4521930fcc660869d3608",
+        ),
+        (
             changed(seed=MAX_SEED),
             "71ea567976f7dabd04ed811f0f8d96777b6f38d479b58ba173db7a3658bb5ac9",
         ),
@@ -55,6 +59,7 @@ CHANGES = {
     "contract": 2,
     "decoder": "b" * 64,
     "label": "4",
+    "labels": {"3": 1, "4": 2},
     "seed": 43,
     "temperature_milli": 999,
     "format": Format.NPZ,
@@ -66,7 +71,8 @@ CHANGES = {
 @pytest.mark.parametrize("field", sorted(Recipe.model_fields))
 def test_every_field_changes_the_digest(field: str) -> None:
     """What decides a byte decides the key, so no two different archives share one."""
-    assert changed(**{field: CHANGES[field]}).digest != RECIPE.digest
+    label = {"label": None} if field == "labels" else {}
+    assert changed(**label, **{field: CHANGES[field]}).digest != RECIPE.digest
 
 
 @given(seed=st.integers(0, MAX_SEED - 1))

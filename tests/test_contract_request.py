@@ -91,7 +91,7 @@ def test_a_body_that_is_no_object_is_one_fault_at_the_root(body: object) -> None
 def test_every_fault_is_told_at_once() -> None:
     """A client repairs its request in one go."""
     body = {"count": 0, "seed": -1, "label": 1.5, "cuont": 1, "temperature": 9, "labels": {"3": 1}}
-    expected = {"/decoder", "/count", "/seed", "/label", "/cuont", "/temperature", "/labels"}
+    expected = {"/decoder", "/count", "/seed", "/label", "/cuont", "/temperature"}
     assert set(pointers(body)) == expected
 
 
@@ -101,15 +101,15 @@ def test_a_pointer_escapes_what_rfc_6901_asks_for() -> None:
 
 
 def test_an_empty_body_names_what_is_required() -> None:
-    """Only decoder and count have no default."""
+    """Only the decoder has no default, and one of a count and a mix."""
     assert pointers({}) == ["/decoder", "/count"]
 
 
-def test_label_mixes_are_refused_for_now() -> None:
-    """`labels` is known and says what to do instead; with `label` beside it both are faults."""
-    alone = {name: value for name, value in GOOD.items() if name != "label"} | {"labels": {"3": 1}}
-    assert pointers(alone) == ["/labels"]
-    assert pointers(GOOD | {"labels": {"3": 1}}) == ["/labels", "/label"]
+def test_a_mix_or_a_label_and_a_count() -> None:
+    """Each way is whole, and both together are faults."""
+    mixed = {"decoder": "m", "labels": {"8": 1, "3": 2, "5": 0}}
+    assert parse_request(mixed).labels == {"8": 1, "3": 2, "5": 0}
+    assert pointers(GOOD | {"labels": {"3": 1}}) == ["/label", "/count"]
 
 
 def test_details_say_what_is_wanted() -> None:

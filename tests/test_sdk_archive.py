@@ -250,8 +250,11 @@ def test_a_tar_tells_ids_where_nobody_tells_a_name() -> None:
     """A tar holds no names; several labels cannot all be the one that was asked for."""
     members = {f"{i:012d}.{kind}": file for i in (0, 1) for kind, file in pair(i)}
     assert read_archive(tar_of(members), Format.TAR).labels.tolist() == ["0", "1"]
-    with pytest.raises(ArchiveBroken, match="several labels"):
+    with pytest.raises(ArchiveBroken, match="other labels"):
         read_archive(tar_of(members), Format.TAR, "cat")
+    assert read_archive(tar_of(members), Format.TAR, {"a": 1, "b": 1}).labels.tolist() == ["a", "b"]
+    with pytest.raises(ArchiveBroken, match="other labels"):
+        read_archive(tar_of(members), Format.TAR, {"a": 2, "b": 1})
 
 
 def pair(label_id: int) -> list[tuple[str, bytes]]:

@@ -4,9 +4,10 @@ import os
 from collections.abc import Iterator
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from service.contract.card import IMAGE_OUTPUT, LABEL_INPUT, LATENT_INPUT, DecoderCard
 from service.contract.errors import DecoderRefused, StartRefused
@@ -22,6 +23,8 @@ from workers.memory import CudaMemory
 # unless this is set before it is loaded (onnxruntime#27379). Who wants that sets it to 0.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 import onnxruntime
+
+Number = TypeVar("Number", np.float32, np.int64)
 
 #: Of ONNX Runtime's session options (onnxruntime_session_options_config_keys.h).
 _EXTERNAL_DATA_FOLDER = "session.model_external_initializers_file_folder_path"
@@ -44,10 +47,10 @@ class Decoder:
         self.forward = _open_forward(onnx, card, device=device, threads=threads)
         self._check_image()
 
-    def decode(self, latents: Latents, label: str | None) -> Images:
+    def decode(self, latents: Latents, label: str | LabelIds | None) -> Images:
         """Images of consecutive samples that start on a batch boundary.
 
-        `latents` float32 [n, latent_dim]; returns uint8 [n, H, W, C].
+        `latents` float32 [n, latent_dim]; one label for all, or the ids of each, int64 [n]; returns uint8 [n, H, W, C].
         """
         image = self.card.image
         images = np.empty((len(latents), image.height, image.width, image.channels), np.uint8)
@@ -57,12 +60,16 @@ class Decoder:
             start += len(drawn)
         return images
 
-    def batches(self, latents: Latents, label: str | None) -> Iterator[Images]:
+    def batches(self, latents: Latents, label: str | LabelIds | None) -> Iterator[Images]:
         """The same, a forward pass at a time: each is to be used before anything else is asked of the iterator."""
-        batch, label_ids = self.card.batch_size, self._label_ids(label)
+        batch = self.card.batch_size
+        of_each = None if label is None or isinstance(label, str) else label
+        label_ids = self._label_ids(label if isinstance(label, str) else None)
         with self.forward.drawing() as draw:
             for start in range(0, len(latents), batch):
                 rows = latents[start : start + batch]
+                if of_each is not None:
+                    label_ids = _padded(of_each[start : start + batch], batch)
                 yield draw(_padded(rows, batch), label_ids)[: len(rows)]
 
     def draw(self, latents: Latents, label_ids: LabelIds) -> Images:
@@ -73,10 +80,9 @@ class Decoder:
         return self.forward.draw(latents, label_ids)
 
     def _label_ids(self, label: str | None) -> LabelIds:
-        """One label for a whole batch: int64 [batch]."""
+        """One label for a whole batch: int64 [batch]; without one, ids that are still to be filled in."""
         label_id = 0
-        if self.card.labels:
-            assert label is not None
+        if self.card.labels and label is not None:
             label_id = self.card.label_id(label)
         return np.full(self.card.batch_size, label_id, np.int64)
 
@@ -93,10 +99,11 @@ class Decoder:
             )
 
 
-def _padded(rows: Latents, batch: int) -> Latents:
+def _padded(rows: npt.NDArray[Number], batch: int) -> npt.NDArray[Number]:
+    """A whole batch of latents or of label ids."""
     if len(rows) == batch:
         return rows
-    full = np.zeros((batch, rows.shape[1]), np.float32)
+    full = np.zeros((batch, *rows.shape[1:]), rows.dtype)
     full[: len(rows)] = rows
     return full
 

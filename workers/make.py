@@ -11,6 +11,7 @@ from workers.body import Body
 from workers.checksums import Checksums
 from workers.decoder import Decoder, profile_of
 from workers.kernel.normals import draw_block
+from workers.labels import label_ids_of
 from workers.latents import draw_latents
 
 
@@ -36,6 +37,7 @@ def make_shard(
     `keep` is called after every batch; what it raises ends the work.
     """
     card, recipe = decoder.card, request.recipe
+    label_ids = label_ids_of(recipe, shard, card)
     archive, checksums = new_archive(recipe, shard, card, body), Checksums(body)
     for start in range(shard.start, shard.stop, BLOCK):
         stop = min(start + BLOCK, shard.stop)
@@ -44,7 +46,8 @@ def make_shard(
             temperature_milli=recipe.temperature_milli,
             draw=draw_block,
         )
-        for images in decoder.batches(latents, recipe.label):
+        labels = None if label_ids is None else label_ids[start - shard.start : stop - shard.start]
+        for images in decoder.batches(latents, labels):
             archive.add(images)
             checksums.update(images)
             keep()

@@ -25,12 +25,15 @@ def compile_kernels() -> None:
 def _write_all() -> None:
     draw_block(0, 0, 1)
     body, shard = Body(), Shard(index=0, start=0, stop=1)
-    for channels, format, compression in product((1, 3), Format, Compression):
+    for channels, format, compression, mix in product(
+        (1, 3), Format, Compression, (None, {"0": 1})
+    ):
         shape = ImageShape(height=4, width=4, channels=channels)
         card = _card(shape)
         recipe = Recipe(
             decoder=_DIGEST,
-            label="0",
+            label=None if mix else "0",
+            labels=mix,
             seed=0,
             format=format,
             compression=compression,

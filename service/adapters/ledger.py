@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from service.adapters.audits import Audits
+from service.adapters.fleet import Fleet
 from service.adapters.ledger_values import Admission, Begin, Claim, Entry, Verdict, entry_of
 from service.adapters.redis_client import answered
 from service.adapters.redis_memory import RedisMemory
@@ -62,7 +63,7 @@ class Ledger:
         self._max_attempts, self._ttl_ms = max_attempts, int(ttl_s * 1000)
         self._scripts = {name: client.register_script(_source(name)) for name in _SCRIPTS}
         self.webhooks = WebhookSchedule(self._run)
-        self.audits, self.replies = Audits(client), Replies(client)
+        self.audits, self.replies, self.fleet = Audits(client), Replies(client), Fleet(client)
         self.turns, self.lease_s, self.max_attempts = Turns(client), lease_s, max_attempts
 
     def _run(self, script: str, job_id: str, *args: Any) -> Any:
@@ -244,24 +245,6 @@ class Ledger:
             for owner in self._redis.zrange("lm:owners", 0, -1):
                 getattr(pipe, command)(f"lm:due:{owner}", *args)
             return list(pipe.execute())
-
-    def note_work(self, kind: str, *, samples: int, size_bytes: int, busy_ms: int) -> None:
-        """Add one made shard to what quotes are computed from. `kind` is decoder digest, format, compression."""
-        with answered(), self._redis.pipeline(transaction=False) as pipe:
-            for field, amount in (
-                ("samples", samples),
-                ("bytes", size_bytes),
-                ("busy_ms", busy_ms),
-            ):
-                pipe.hincrby(f"lm:work:{kind}", field, amount)
-            pipe.execute()
-
-    def work(self, kind: str) -> dict[str, int]:
-        with answered():
-            return {
-                field: int(amount)
-                for field, amount in self._redis.hgetall(f"lm:work:{kind}").items()
-            }
 
     # loss of Redis
 

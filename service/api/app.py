@@ -10,7 +10,18 @@ from fastapi import FastAPI
 
 from service.adapters.events import configure_logging
 from service.adapters.storage import Storage
-from service.api import decoders, downloads, events, health, images, jobs, metrics, webhooks
+from service.api import (
+    decoders,
+    downloads,
+    events,
+    fleet,
+    health,
+    images,
+    jobs,
+    metrics,
+    pages,
+    webhooks,
+)
 from service.api.answers import answer_problems
 from service.api.callers import KEY_REFUSALS
 from service.api.connection import MAX_HEAD_BYTES, Connection
@@ -44,7 +55,8 @@ def create_app(settings: ApiSettings) -> FastAPI:
     answer_problems(app)
     app.add_middleware(Manners)
     app.include_router(health.router)
-    for room in (jobs, events, downloads, webhooks, decoders, images, metrics):
+    app.include_router(pages.router)
+    for room in (jobs, events, downloads, webhooks, decoders, images, fleet, metrics):
         app.include_router(room.router, responses=KEY_REFUSALS)
     describe_for_machines(app)
     return app

@@ -1,14 +1,14 @@
 """What a job made, over HTTP: its manifest and its shards."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import APIRouter, Header
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from service.adapters.storage import Storage, StoredObject
-from service.api.callers import Reader
-from service.api.deps import TheOffice
+from service.api.callers import Caller, Reader
+from service.api.deps import Office, TheOffice
 from service.api.links import address, known_form
 from service.api.problems import documented
 from service.api.ranges import ByteRange, asked_range, pieces
@@ -27,6 +27,7 @@ from service.contract.job import Job, Status
 from service.contract.manifest import Manifest
 from service.contract.recipe import Format
 from service.contract.shard import Shard, shard_at
+from service.contract.value import Value
 from service.lifecycle.describe import describe, read_manifest
 from service.lifecycle.parts import Parts
 
@@ -38,6 +39,14 @@ MEDIA_TYPES = {
     Format.TAR: "application/x-tar",
     Format.PARQUET: "application/vnd.apache.parquet",
 }
+
+
+class ShardLink(Value):
+    """A signed URL of one archive; `url` is null where the store cannot sign, and the bytes are read from here."""
+
+    url: str | None
+    expires_s: int | None
+
 
 _BYTES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()}
 _SHARD: dict[int | str, dict[str, Any]] = {
@@ -73,6 +82,37 @@ def get_shard(
     asked_if: Annotated[str, Header(alias="If-Range")] = "",
 ) -> Response:
     """One archive: 307 to a signed URL, or its bytes where the store cannot sign. Readable once stored."""
+    archive = _found(office, caller, job_id, index)
+    if archive.url is not None:
+        # A signed URL is a key for a while: no page may pass it on. (No answer is cached anyway.)
+        return RedirectResponse(archive.url, 307, headers={"Referrer-Policy": "no-referrer"})
+    headers = _headers(archive.stored, archive.filename)
+    if asked_if not in ("", headers.get("ETag")):
+        asked = ""
+    return _bytes(office.parts.storage, archive.stored, asked, headers, archive.media_type)
+
+
+@router.get(
+    "/{job_id}/shards/{index}/link",
+    response_model=ShardLink,
+    responses=documented(UnknownJob, UnknownShard, ShardNotStored, ShardExpired, Unavailable),
+)
+def get_shard_link(job_id: str, index: int, office: TheOffice, caller: Reader) -> ShardLink:
+    """Where one archive can be read without a key for a while: for pages, which may not see where a redirect leads."""
+    url = _found(office, caller, job_id, index).url
+    return ShardLink(url=url, expires_s=None if url is None else office.settings.signed_url_s)
+
+
+class _Archive(NamedTuple):
+    """One stored shard of a job. `url` is None where the store cannot sign."""
+
+    stored: StoredObject
+    filename: str
+    media_type: str
+    url: str | None
+
+
+def _found(office: Office, caller: Caller, job_id: str, index: int) -> _Archive:
     job = describe(office.parts, known_form(job_id), owner=caller.owner)
     shard = _shard(job, index)
     assert job.request is not None
@@ -83,13 +123,7 @@ def get_shard(
         raise _absent(office.parts, job, shard) from error
     filename = f"{job.id}-{key.rpartition('/')[2]}"
     url = storage.sign(key, expires_s=office.settings.signed_url_s, filename=filename)
-    if url is not None:
-        # A signed URL is a key for a while: no page may pass it on. (No answer is cached anyway.)
-        return RedirectResponse(url, 307, headers={"Referrer-Policy": "no-referrer"})
-    headers = _headers(stored, filename)
-    if asked_if not in ("", headers.get("ETag")):
-        asked = ""
-    return _bytes(storage, stored, asked, headers, MEDIA_TYPES[job.request.format])
+    return _Archive(stored, filename, MEDIA_TYPES[job.request.format], url)
 
 
 def _shard(job: Job, index: int) -> Shard:

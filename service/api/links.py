@@ -24,7 +24,7 @@ def linked(job: Job) -> Job:
     here = address(job.id)
     links = {"self": here}
     if job.status.wants_shards:
-        links["cancel"] = f"{here}/cancel"
+        links |= {"cancel": f"{here}/cancel", "estimate": f"{here}/estimate"}
     if job.request is not None:
         links |= {"shards": f"{here}/shards/{{index}}", "events": f"{here}/events"}
     if job.status == Status.COMPLETED:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from service.cli.amounts import how_many
 from service.cli.connection import AsJson, JobId, Url, connect
 from service.cli.table import print_table
 from service.cli.words import describe, in_words, row
@@ -31,7 +32,18 @@ def submit(
     label: Annotated[
         str | None, typer.Argument(help="Class to draw; left out for a decoder without labels.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="How many images.")] = ...,  # type: ignore[assignment]
+    count: Annotated[int | None, typer.Option(min=1, help="How many images.")] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(help="An exact mix in place of a label and a count: `3=200,8=100`."),
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="A mix of --count images in these proportions: `3=2,8=1`.")
+    ] = None,
+    balance: Annotated[
+        str | None,
+        typer.Option(help="What data has of each label: make what its rarer ones lack."),
+    ] = None,
     seed: Annotated[
         int | None, typer.Option(min=0, help="Same seed, same images; drawn if left out.")
     ] = None,
@@ -66,20 +78,19 @@ def submit(
     """Ask for images; prints the job's id.
 
     Examples: `latentmill submit mnist 3 --count 1000 --seed 42`,
-    `latentmill submit mnist 7 --count 5000 --download ./sevens`
+    `latentmill submit mnist 7 --count 5000 --download ./sevens`,
+    `latentmill submit mnist --labels 3=200,8=100`
     """
+    what = how_many(label, count, labels, weights, balance) | {
+        "seed": seed,
+        "format": format,
+        "temperature": temperature,
+        "compression": compression,
+        "shard_size": shard_size,
+    }
     with connect(url) as client:
         job = client.submit(
-            decoder,
-            label,
-            count=count,
-            seed=seed,
-            format=format,
-            temperature=temperature,
-            compression=compression,
-            shard_size=shard_size,
-            webhook=webhook,
-            idempotency_key=idempotency_key,
+            decoder, label, webhook=webhook, idempotency_key=idempotency_key, **what
         )
         print(f"{job.status}: {in_words(job.request)}", file=sys.stderr)
         # Told before the wait: whoever interrupts it still knows which job goes on.

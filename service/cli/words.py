@@ -26,9 +26,15 @@ def in_words(request: ResolvedRequest | None) -> str:
     """`1,000 images of mnist 3, seed 42, zip`, and what is not as usual."""
     if request is None:
         return "refused"
-    what = request.decoder if request.label is None else f"{request.decoder} {request.label}"
+    label = _mix(request.labels) if request.labels else request.label
+    what = request.decoder if label is None else f"{request.decoder} {label}"
     unusual = "" if request.temperature_milli == 1000 else f", temperature {temperature(request)}"
     return f"{request.count:,} images of {what}, seed {request.seed}, {request.format}{unusual}"
+
+
+def _mix(labels: dict[str, int]) -> str:
+    shown = ", ".join(f"{label}: {count:,}" for label, count in list(labels.items())[:10])
+    return f"({shown})" if len(labels) <= 10 else f"({shown}, … {len(labels)} labels)"
 
 
 def temperature(request: ResolvedRequest) -> str:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from service.contract.card import DecoderCard
 from service.contract.errors import Fault, RequestInvalid
+from service.contract.mix import MAX_PERIOD, weights_of
 from service.contract.recipe import MAX_SEED
 from service.contract.request import JobRequest
 from service.contract.shard import BLOCK, DEFAULT_SHARD_BYTES
@@ -17,26 +18,30 @@ def parse_request(body: Any) -> JobRequest:
     """Check a body on its own. Raises RequestInvalid with every fault at once."""
     if not isinstance(body, dict):
         raise RequestInvalid([Fault("", "the body is a JSON object")])
-    faults = _refused_fields(body)
+    faults = _which_labels(body)
     try:
-        request = JobRequest.model_validate({k: v for k, v in body.items() if k not in _LATER})
+        request = JobRequest.model_validate(body)
     except ValidationError as error:
-        raise RequestInvalid(faults + faults_of(error)) from error
+        raise RequestInvalid(_each_once(faults_of(error) + faults)) from error
     if faults:
         raise RequestInvalid(faults)
     return request
 
 
-_LATER = {
-    "labels": "label mixes are not served yet; send one job per label with `label` and `count`"
-}
+def _which_labels(body: dict[str, Any]) -> list[Fault]:
+    """A mix stands in place of a label and a count."""
+    if body.get("labels") is None:
+        return [] if body.get("count") is not None else [Fault("/count", "required")]
+    return [
+        Fault(f"/{name}", f"`labels` stands in place of `{name}`: give one of them")
+        for name in ("label", "count")
+        if body.get(name) is not None
+    ]
 
 
-def _refused_fields(body: dict[str, Any]) -> list[Fault]:
-    faults = [Fault(f"/{name}", why) for name, why in _LATER.items() if name in body]
-    if "label" in body and "labels" in body:
-        faults.append(Fault("/label", "give either `label` or `labels`, not both"))
-    return faults
+def _each_once(faults: list[Fault]) -> list[Fault]:
+    """The first fault of each place."""
+    return list({fault.pointer: fault for fault in reversed(faults)}.values())[::-1]
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
@@ -62,6 +67,8 @@ def _plain(kind: str, message: str, pointer: str) -> str:
         return f"an integer from 0 to {MAX_SEED}, or its decimal string"
     if pointer == "/label":
         return "a label as a string, or its number"
+    if pointer == "/labels":
+        return "an object of labels, each with a number of images from 0 up"
     return re.sub(r"^Value error, ", "", message)
 
 
@@ -80,6 +87,24 @@ def label_faults(label: str | None, card: DecoderCard) -> list[Fault]:
                 f"decoder {card.name} has no label {label[:64]!r}, only {_some(card.labels)}",
             )
         ]
+    return []
+
+
+def mix_faults(labels: dict[str, int], card: DecoderCard) -> list[Fault]:
+    """What is wrong with a mix for one decoder, if anything."""
+    if not card.labels:
+        return [Fault("/labels", f"decoder {card.name} takes no label")]
+    unknown = [label for label in labels if label not in card.labels]
+    if unknown:
+        told = f"decoder {card.name} has no label {unknown[0][:64]!r}, only {_some(card.labels)}"
+        return [Fault("/labels", told)]
+    counts = {label: count for label, count in labels.items() if count}
+    if not counts:
+        return [Fault("/labels", "at least one image of one label")]
+    period = sum(weights_of(counts).values())
+    if period > MAX_PERIOD:
+        told = f"a mix repeats after {MAX_PERIOD} images at most, this one after {period}: round its counts to tens"
+        return [Fault("/labels", told)]
     return []
 
 

@@ -5,7 +5,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, field_validator
 
 from service.contract.card import DECODER_NAME, DecoderCard, Label
-from service.contract.recipe import MAX_SEED, Compression, Format, Recipe
+from service.contract.mix import weights_of
+from service.contract.recipe import MAX_SEED, Compression, Format, Mix, Recipe
 from service.contract.shard import (
     BLOCK,
     MAX_SHARD_SIZE,
@@ -49,11 +50,15 @@ class JobRequest(Value):
     """The body of `POST /v1/jobs`.
 
     `decoder` may be pinned as `name@digest`. `label` may be the JSON integer where the label is a decimal number.
+    `labels` is an exact mix, images of each label, and stands in place of `label` and `count`.
     """
 
     decoder: str = Field(pattern=rf"{DECODER_NAME[:-1]}(@[0-9a-f]{{64}})?$", examples=["mnist"])
     label: Annotated[int, Field(ge=0)] | str | None = Field(default=None, examples=[3])
-    count: int = Field(ge=1, examples=[1000])
+    count: int | None = Field(default=None, ge=1, examples=[1000])
+    labels: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
+        default=None, min_length=1, examples=[{"3": 200, "8": 100}]
+    )
     seed: Seed | None = Field(default=None, examples=[42])
     format: Format = Field(default=Format.ZIP, strict=False)
     temperature: Annotated[float, AfterValidator(_thousandths)] = Field(
@@ -73,11 +78,15 @@ class JobRequest(Value):
 
 
 class ResolvedRequest(Value):
-    """A request with every default filled in and the decoder pinned: all that a worker needs to know."""
+    """A request with every default filled in and the decoder pinned: all that a worker needs to know.
+
+    `labels` has the images of each label of a mix, `count` their sum.
+    """
 
     decoder: str = Field(pattern=DECODER_NAME)
     digest: str = Field(pattern=SHA256)
     label: Label | None
+    labels: Mix = None
     count: int = Field(ge=1)
     seed: int = Field(ge=0, le=MAX_SEED)
     temperature_milli: int
@@ -94,6 +103,7 @@ class ResolvedRequest(Value):
         return Recipe(
             decoder=self.digest,
             label=self.label,
+            labels=None if self.labels is None else weights_of(self.labels),
             seed=self.seed,
             temperature_milli=self.temperature_milli,
             format=self.format,
@@ -117,14 +127,21 @@ class AcceptedRequest(Value):
 def resolve(request: JobRequest, card: DecoderCard, *, drawn_seed: int) -> ResolvedRequest:
     """Fill in what the request left out. The caller has checked the faults above."""
     assert request.label is None or isinstance(request.label, str)
+    labels = None if request.labels is None else _asked_for(request.labels)
     return ResolvedRequest(
         decoder=card.name,
         digest=card.digest,
         label=request.label,
-        count=request.count,
+        labels=labels,
+        count=request.count or sum((labels or {}).values()),
         seed=drawn_seed if request.seed is None else int(request.seed),
         temperature_milli=round(request.temperature * 1000),
         format=request.format,
         compression=request.compression,
         shard_size=request.shard_size or default_shard_size(card.image.size_bytes),
     )
+
+
+def _asked_for(labels: dict[str, int]) -> dict[str, int]:
+    """By name, without those of which none is wanted: two spellings of one mix are one request."""
+    return {label: labels[label] for label in sorted(labels) if labels[label]}

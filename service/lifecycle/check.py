@@ -8,6 +8,7 @@ from service.contract.card import DecoderCard
 from service.contract.errors import DecoderRefused, Fault, RequestInvalid, UnknownDecoder
 from service.contract.faults import (
     label_faults,
+    mix_faults,
     parse_request,
     shard_size_faults,
     webhook_faults,
@@ -55,7 +56,9 @@ def _faults_with_card(
     body: dict[str, Any], request: JobRequest | None, card: DecoderCard, *, told: set[str]
 ) -> list[Fault]:
     faults = []
-    if not told & {"/label", "/labels"}:
+    if body.get("labels") is not None:
+        faults += mix_faults(body["labels"], card) if "/labels" not in told else []
+    elif "/label" not in told:
         label = body.get("label")
         faults += label_faults(None if label is None else str(label), card)
     if request is not None:
@@ -64,7 +67,12 @@ def _faults_with_card(
 
 
 def _count_faults(body: Any, max_count: int) -> list[Fault]:
-    count = body.get("count") if isinstance(body, dict) else None
+    count, labels = (
+        (body.get(name) for name in ("count", "labels")) if isinstance(body, dict) else (0, 0)
+    )
+    if isinstance(labels, dict):
+        count = sum(number for number in labels.values() if isinstance(number, int))
     if isinstance(count, int) and count > max_count:
-        return [Fault("/count", f"at most {max_count} samples in one job")]
+        where = "/labels" if isinstance(labels, dict) else "/count"
+        return [Fault(where, f"at most {max_count} samples in one job")]
     return []

@@ -2,10 +2,16 @@
 
 from typing import Any
 
+from service.contract.mix import first_labels
+from service.contract.request import ResolvedRequest
 from service.contract.value import Value
 from service.lifecycle.check import check_request
 from service.lifecycle.finish import stored_shards
+from service.lifecycle.fleet import work_kind
 from service.lifecycle.parts import Parts
+
+#: As many samples' labels are told as a page shows at first.
+FIRST = 24
 
 
 class Quote(Value):
@@ -15,6 +21,8 @@ class Quote(Value):
     """
 
     samples: int
+    #: Of the first samples: a page shows them before anything is made.
+    first_labels: list[str]
     shards: int
     shards_stored: int
     bytes: int | None
@@ -30,15 +38,22 @@ def quote(
     )
     # A drawn seed has never been used, so nothing of it can be stored.
     stored = len(list(stored_shards(parts.storage, request))) if body.get("seed") is not None else 0
-    work = parts.ledger.work(f"{request.digest}:{request.format}:{request.compression}")
-    made, slots = work.get("samples", 0), parts.ledger.live_slots()
+    work, slots = parts.ledger.fleet.work(work_kind(request)), parts.ledger.live_slots()
     missing = max(0, request.count - stored * request.shard_size)
     return Quote(
         samples=request.count,
+        first_labels=_first_labels(request),
         shards=request.shards,
         shards_stored=stored,
-        bytes=round(request.count * work["bytes"] / made) if made else None,
-        seconds=round(missing * work["busy_ms"] / made / 1000 / slots, 3)
-        if made and slots
+        bytes=round(request.count * work.bytes / work.samples) if work.samples else None,
+        seconds=round(missing * work.busy_ms / work.samples / 1000 / slots, 3)
+        if work.samples and slots
         else None,
     )
+
+
+def _first_labels(request: ResolvedRequest) -> list[str]:
+    shown = min(FIRST, request.count)
+    if request.recipe.labels is None:
+        return [request.label or ""] * shown
+    return first_labels(request.recipe.labels, shown)

@@ -10,6 +10,7 @@ from latentmill.verify import ShardFault, Verification, verify_folder
 from service.contract.card import DecoderCard
 from service.contract.job import Job, Progress, Status
 from service.contract.manifest import Manifest
+from service.contract.mix import apportioned, balancing
 from service.contract.repair import RepairReport
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ __all__ = [
     "Status",
     "SyntheticDataset",
     "Verification",
+    "apportioned",
+    "balancing",
     "errors",
     "verify_folder",
 ]

@@ -2,7 +2,7 @@
 
 import io
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,8 +26,10 @@ class Arrays(NamedTuple):
     indexes: npt.NDArray[np.int64]
 
 
-def read_archive(data: bytes, format: Format, label: str | None = None) -> Arrays:
-    """The samples of one archive. `label` names those of a tar, which holds only ids.
+def read_archive(
+    data: bytes, format: Format, label: str | Mapping[str, int] | None = None
+) -> Arrays:
+    """The samples of one archive. `label`, or a recipe's mix, names those of a tar, which holds only ids.
 
     Raises ArchiveBroken for a file that is not of the format, StartRefused for parquet without pyarrow.
     """

@@ -3,10 +3,10 @@
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 from urllib.parse import quote
 
 from latentmill.archive import Arrays, joined, read_archive
@@ -31,6 +31,18 @@ from service.contract.request import JOB_ID
 from service.contract.sample import NO_LABEL
 
 _FIRST_LOOK_S = 0.02
+
+
+class Wanted(TypedDict, total=False):
+    """What is asked for beside decoder and label; the server chooses what is left out."""
+
+    count: int
+    labels: Mapping[str, int] | None
+    seed: int | str | None
+    format: str
+    temperature: float
+    compression: str
+    shard_size: int | None
 
 
 class Client:
@@ -68,45 +80,27 @@ class Client:
         decoder: str,
         label: int | str | None = None,
         *,
-        count: int,
-        seed: int | str | None = None,
-        format: str = "zip",
-        temperature: float = 1.0,
-        compression: str = "fast",
-        shard_size: int | None = None,
         webhook: str | None = None,
         idempotency_key: str | None = None,
+        **what: Unpack[Wanted],
     ) -> Job:
-        """Ask for `count` images; returns at once with the accepted job. `webhook` is told when it has ended.
+        """Ask for `count` images of a label, or for `labels={label: images}`; returns at once with the accepted job.
 
-        Sending the same `idempotency_key` again gives the same job; without one a key is drawn, so
-        that a request which had to be sent twice makes one job. Raises RequestInvalid.
+        The other fields are those of `Wanted`; `webhook` is told when the job has ended. Sending the same
+        `idempotency_key` again gives the same job; without one a key is drawn, so that a request which had to be sent
+        twice makes one job. Raises RequestInvalid.
         """
-        body = request_body(
-            decoder, label, count, seed, format, temperature, compression, shard_size
-        )
+        body = request_body(decoder, label, what)
         if webhook is not None:
             body["webhook"] = webhook
         key = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(18)}
         return _job(self._transport.post("/v1/jobs", body, key))
 
     def quote(
-        self,
-        decoder: str,
-        label: int | str | None = None,
-        *,
-        count: int,
-        seed: int | str | None = None,
-        format: str = "zip",
-        temperature: float = 1.0,
-        compression: str = "fast",
-        shard_size: int | None = None,
+        self, decoder: str, label: int | str | None = None, **what: Unpack[Wanted]
     ) -> dict[str, Any]:
         """What such a job would take: samples, shards, shards_stored, bytes, seconds."""
-        body = request_body(
-            decoder, label, count, seed, format, temperature, compression, shard_size
-        )
-        return dict(self._transport.post("/v1/quotes", body))
+        return dict(self._transport.post("/v1/quotes", request_body(decoder, label, what)))
 
     def job(self, job: str | Job) -> Job:
         """The job as it is now. Raises UnknownJob."""
@@ -185,7 +179,8 @@ class Client:
         meter = Meter(manifest.size_bytes, None)
         bodies = (fetch(self._transport, manifest.id, shard, meter) for shard in manifest.shards)
         recipe = manifest.recipe
-        return joined([read_archive(body, recipe.format, recipe.label) for body in bodies])
+        label = recipe.label or recipe.labels
+        return joined([read_archive(body, recipe.format, label) for body in bodies])
 
     def verify(self, job: str | Job, on_progress: OnShard | None = None) -> Verification:
         """Every stored archive's bytes and pixels against the manifest; nothing is kept."""
@@ -227,25 +222,10 @@ class Client:
         return [DecoderCard.model_validate(card, extra="ignore") for card in answer["decoders"]]
 
 
-def request_body(
-    decoder: str,
-    label: int | str | None,
-    count: int,
-    seed: int | str | None,
-    format: str,
-    temperature: float,
-    compression: str,
-    shard_size: int | None,
-) -> dict[str, Any]:
+def request_body(decoder: str, label: int | str | None, what: "Wanted") -> dict[str, Any]:
     """The body of a request; what was not given is left out, for the server to choose."""
-    optional = {"label": label, "seed": seed, "shard_size": shard_size}
-    return {
-        "decoder": decoder,
-        "count": count,
-        "format": format,
-        "temperature": temperature,
-        "compression": compression,
-    } | {name: value for name, value in optional.items() if value is not None}
+    given = {"decoder": decoder, "label": label} | what
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _path(job: str | Job) -> str:

@@ -33,7 +33,7 @@ def _unpack(path: Path, recipe: Recipe, target: Path) -> str:
     """Write one archive's images; its rows of the table."""
     rows = []
     try:
-        found = read_image_files(path.read_bytes(), recipe.format, recipe.label)
+        found = read_image_files(path.read_bytes(), recipe.format, recipe.label or recipe.labels)
         for file, label, index in zip(*found, strict=True):
             name = file_name(label, index)
             _write(target / name, file)

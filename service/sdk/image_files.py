@@ -7,11 +7,12 @@ import struct
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from typing import NamedTuple
 
 from service.contract.errors import ArchiveBroken, StartRefused
+from service.contract.mix import labels_between
 from service.contract.recipe import Format
 
 METADATA = "metadata.csv"
@@ -31,6 +32,10 @@ _TAR_MEMBER = re.compile(r"([0-9]{12})\.(png|cls)")
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}|")
 
 
+#: One label of all samples, or the mix they are of.
+Named = str | Mapping[str, int] | None
+
+
 class ImageFiles(NamedTuple):
     """Samples in index order: `files` PNG, `labels` ("" of a decoder without), `indexes`."""
 
@@ -39,7 +44,7 @@ class ImageFiles(NamedTuple):
     indexes: list[int]
 
 
-def read_image_files(data: bytes, format: Format, label: str | None) -> ImageFiles:
+def read_image_files(data: bytes, format: Format, label: Named) -> ImageFiles:
     """Of an archive that holds any. Raises ArchiveBroken; StartRefused for parquet without pyarrow."""
     try:
         found = _READERS[format](data, label)
@@ -68,7 +73,7 @@ def refuse_bomb(archive: zipfile.ZipFile, size_bytes: int) -> None:
         raise ArchiveBroken("the archive announces more than it can hold")
 
 
-def _in_zip(data: bytes, _: str | None) -> ImageFiles:
+def _in_zip(data: bytes, _: Named) -> ImageFiles:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         refuse_bomb(archive, len(data))
         rows = list(csv.DictReader(io.TextIOWrapper(archive.open(METADATA), "ascii")))
@@ -88,7 +93,7 @@ def _zip_member(archive: zipfile.ZipFile, data: bytes, name: str) -> bytes:
     return data[start : start + member.file_size]
 
 
-def _in_tar(data: bytes, label: str | None) -> ImageFiles:
+def _in_tar(data: bytes, label: Named) -> ImageFiles:
     files: dict[int, bytes] = {}
     ids: dict[int, int] = {}
     for name, content in _tar_members(data):
@@ -116,7 +121,7 @@ def _tar_members(data: bytes) -> Iterator[tuple[str, bytes]]:
         at = stop + -stop % tarfile.BLOCKSIZE
 
 
-def _tar_labels(files: dict[int, bytes], ids: dict[int, int], label: str | None) -> list[str]:
+def _tar_labels(files: dict[int, bytes], ids: dict[int, int], label: Named) -> list[str]:
     """A tar holds ids, and the job knows which label it asked for; without one, the id has to do."""
     if not ids:
         return [""] * len(files)
@@ -124,12 +129,22 @@ def _tar_labels(files: dict[int, bytes], ids: dict[int, int], label: str | None)
         raise ArchiveBroken("the archive does not hold a label for each image")
     if label is None:
         return [str(label_id) for label_id in ids.values()]
-    if len(set(ids.values())) > 1:
-        raise ArchiveBroken("the archive holds samples of several labels")
-    return [label] * len(files)
+    labels = [label] * len(ids) if isinstance(label, str) else _mixed(ids, label)
+    # Each name has one id, and each id one name.
+    pairs = set(zip(labels, ids.values(), strict=True))
+    if not len(pairs) == len(set(labels)) == len(set(ids.values())):
+        raise ArchiveBroken("the archive holds samples of other labels than its job")
+    return labels
 
 
-def _in_parquet(data: bytes, _: str | None) -> ImageFiles:
+def _mixed(ids: dict[int, int], mix: Mapping[str, int]) -> list[str]:
+    first = next(iter(ids))
+    if list(ids) != list(range(first, first + len(ids))):
+        raise ArchiveBroken("the archive does not hold its samples in order")
+    return labels_between(mix, first, first + len(ids))
+
+
+def _in_parquet(data: bytes, _: Named) -> ImageFiles:
     if find_spec("pyarrow") is None:
         raise StartRefused("parquet archives are read with pyarrow: pip install pyarrow")
     from latentmill.parquet import read_columns
@@ -141,7 +156,7 @@ def _foreign(name: str) -> ArchiveBroken:
     return ArchiveBroken(f"an archive holds {name!r}, which is none of ours")
 
 
-_READERS: dict[Format, Callable[[bytes, str | None], ImageFiles]] = {
+_READERS: dict[Format, Callable[[bytes, Named], ImageFiles]] = {
     Format.ZIP: _in_zip,
     Format.TAR: _in_tar,
     Format.PARQUET: _in_parquet,

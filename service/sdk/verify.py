@@ -92,10 +92,11 @@ def check_archive(data: bytes, shard: ManifestShard, manifest: Manifest) -> None
         raise ArchiveBroken(f"has {len(data)} bytes instead of {shard.size_bytes}")
     if sha256_hex(data) != shard.sha256:
         raise ArchiveBroken(f"has sha256 {sha256_hex(data)[:12]}…, not {shard.sha256[:12]}…")
-    arrays = read_archive(data, manifest.recipe.format, manifest.recipe.label)
+    recipe = manifest.recipe
+    arrays = read_archive(data, recipe.format, recipe.label or recipe.labels)
     if not np.array_equal(arrays.indexes, np.arange(shard.start, shard.stop)):
         raise ArchiveBroken(f"does not hold the samples {shard.start} to {shard.stop - 1} in order")
-    if set(arrays.labels.tolist()) != {manifest.recipe.label or ""}:
+    if arrays.labels.tolist() != recipe.labels_between(shard.start, shard.stop):
         raise ArchiveBroken("holds samples of another label")
     if sha256_hex(np.ascontiguousarray(arrays.images).data) != shard.pixels_sha256:
         raise ArchiveBroken("holds other pixels than were made")

@@ -135,6 +135,17 @@ class LedgerMachine(RuleBasedStateMachine):
     def release(
         self, job: str, shard: int, token: str, retry_s: float | None, counts: bool
     ) -> None:
+        self.give_back(job, shard, token, retry_s, counts)
+
+    @rule(job=jobs, shard=shards, counts=st.booleans())
+    def a_try_fails(self, job: str, shard: int, counts: bool) -> None:
+        """By chance alone few of those who give a shard back hold it."""
+        self.begin(job, shard, "one")
+        self.give_back(job, shard, "one", 5.0, counts)
+
+    def give_back(
+        self, job: str, shard: int, token: str, retry_s: float | None, counts: bool
+    ) -> None:
         how = {"reason": "told so", "retry_s": retry_s, "counts": counts}
         told = self.ledger.release(job, shard, token, **how)  # type: ignore[arg-type]
         retry_ms = None if retry_s is None else int(retry_s * 1000)

@@ -9,7 +9,7 @@ from service.contract.shard import Shard
 from workers.archives.npz import NpzArchive
 from workers.archives.parquet import ParquetArchive
 from workers.archives.tar import TarArchive
-from workers.archives.zip import ZipArchive
+from workers.archives.zip import zip_archive
 from workers.body import Body
 from workers.decoder import Images
 
@@ -28,7 +28,7 @@ class Archive(Protocol):
 
 
 _WRITERS: dict[Format, Callable[[Recipe, Shard, DecoderCard, Body], Archive]] = {
-    Format.ZIP: ZipArchive,
+    Format.ZIP: zip_archive,
     Format.NPZ: NpzArchive,
     Format.TAR: TarArchive,
     Format.PARQUET: ParquetArchive,

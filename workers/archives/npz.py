@@ -17,6 +17,7 @@ from workers.archives.container import DEFLATED, Member, put_end, put_entries, p
 from workers.archives.packing import packing
 from workers.body import Body
 from workers.decoder import Images
+from workers.labels import label_ids_of
 from workers.png import FAST_LEVEL, ISAL
 
 #: Headers, names and directory of the four members, and what stands around their arrays.
@@ -27,7 +28,8 @@ class NpzArchive:
     """See `workers.archives.Archive`."""
 
     def __init__(self, recipe: Recipe, shard: Shard, card: DecoderCard, body: Body) -> None:
-        self._label, self._shard, self._card, self._body = recipe.label, shard, card, body
+        self._label_ids = label_ids_of(recipe, shard, card)
+        self._shard, self._card, self._body = shard, card, body
         image = card.image
         size = shard.samples * image.size_bytes
         self._packing = packing(recipe.compression, image.channels)
@@ -68,9 +70,8 @@ class NpzArchive:
         tables: list[tuple[str, npt.NDArray[Any]]] = [
             ("indexes", np.arange(self._shard.start, self._shard.stop, dtype="<i8"))
         ]
-        if self._label is not None:
-            label_id = self._card.label_id(self._label)
-            tables.append(("labels", np.full(self._shard.samples, label_id, "<i8")))
+        if self._label_ids is not None:
+            tables.append(("labels", self._label_ids.astype("<i8")))
             tables.append(("label_names", np.array(self._card.labels, "<U64")))
         return tables
 

@@ -22,6 +22,7 @@ from workers.archives.rows import Rows
 from workers.body import Body
 from workers.decoder import Images
 from workers.kernel.names import names_from
+from workers.labels import label_ids_of
 from workers.png import png_encoder
 
 #: Samples of a row group, the least that a reader fetches; fewer where their files might fill more than 32 MiB.
@@ -42,8 +43,8 @@ class ParquetArchive:
 
     def __init__(self, recipe: Recipe, shard: Shard, card: DecoderCard, body: Body) -> None:
         self._png, self._body = png_encoder(card.image, recipe.compression), body
-        self._label = None if recipe.label is None else card.label_id(recipe.label)
-        self._next = shard.start
+        self._label_ids = label_ids_of(recipe, shard, card)
+        self._start = self._next = shard.start
         self.encoder = f"{self._png.version} pyarrow-{version('pyarrow')}"
         group = max(1, min(_GROUP, shard.samples, _GROUP_BYTES // self._png.largest))
         self._rows = Rows(group, self._png.largest)
@@ -74,8 +75,9 @@ class ParquetArchive:
     def _put_group(self) -> None:
         count = self._rows.count
         columns = [self._images(), self._indexes()]
-        if self._label is not None:
-            columns.insert(1, pa.array(np.full(count, self._label, np.int64)))
+        if self._label_ids is not None:
+            done = self._next - self._start
+            columns.insert(1, pa.array(self._label_ids[done : done + count]))
         table = pa.Table.from_arrays(columns, schema=self._schema)
         # No more than one row group is ever held beside the body.
         self._pages.move_to(self._body, self._pages.size)

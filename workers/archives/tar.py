@@ -14,6 +14,7 @@ from workers.body import Body
 from workers.decoder import Images
 from workers.kernel.tar import BLOCK_BYTES, CHECKSUM_FIELD, NAME, put_members
 from workers.kernel.vector import SLACK
+from workers.labels import label_ids_of
 from workers.png import png_encoder
 
 #: Two empty blocks. Filling the last of a tape's records of twenty blocks is left out: nobody needs it of an object.
@@ -28,15 +29,26 @@ class TarArchive:
         self.encoder = self._png.version
         first = f"{shard.start:0{NAME[1]}d}"
         self._header = _template(_header(f"{first}.png", 0) + bytes(BLOCK_BYTES))
-        label = b"" if recipe.label is None else _label(first, card.label_id(recipe.label))
-        self._label, self._label_size = _template(label), len(label)
+        label_ids = label_ids_of(recipe, shard, card)
+        none = np.empty(0, np.int64)
+        used, self._places = np.unique(
+            none if label_ids is None else label_ids, return_inverse=True
+        )
+        labels = [_label(first, int(label_id)) for label_id in used]
+        self._label_size = len(labels[0]) if labels else 0
+        self._labels = np.array([_template(label) for label in labels or [b""]])
+        self._added = 0
         largest = BLOCK_BYTES + _whole_blocks(self._png.largest) + self._label_size
         body.begin(shard.samples * largest + len(_END))
 
     def add(self, images: Images) -> None:
         files, room = self._png.encode(images), self._body.room()
-        size = put_members(files, len(images), self._header, self._label, self._label_size, room)
+        size = put_members(
+            *(files, len(images), self._header, self._labels, self._label_size),
+            *(self._places[self._added :], room),
+        )
         self._body.grow(size)
+        self._added += len(images)
 
     def finish(self) -> None:
         self._body.append(_END)

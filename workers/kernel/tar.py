@@ -9,6 +9,8 @@ from workers.kernel.png import Files
 from workers.kernel.zip import count_up
 
 Bytes = npt.NDArray[np.uint8]
+#: Which of several rows each file has.
+Places = npt.NDArray[np.int64]
 
 #: A header fills one block; data is filled up with zeros to whole ones.
 BLOCK_BYTES = 512
@@ -50,17 +52,24 @@ def _sum_of_the_rest(header: Bytes) -> int:
 
 @njit(nogil=True, cache=True)
 def put_members(
-    files: Files, count: int, header: Bytes, label: Bytes, label_size: int, out: Bytes
+    files: Files,
+    count: int,
+    header: Bytes,
+    labels: Bytes,
+    label_size: int,
+    places: Places,
+    out: Bytes,
 ) -> int:
     """Each file behind its header, then its label; the bytes of all.
 
-    `header` is the first file's, with zeros behind it. `label` is a member of `label_size` bytes, 0 where there are
-    no labels. The digits of both names count up from file to file.
+    `header` is the first file's, with zeros behind it. `labels` are members of `label_size` bytes, 0 where there are no
+    labels; `places` says which of them each file has. The digits of all names count up from file to file.
     """
     at, last_digit = 0, NAME[0] + NAME[1] - 1
-    rest, label_rest = _sum_of_the_rest(header), 0
+    rest, label_rests = _sum_of_the_rest(header), np.zeros(len(labels), np.int64)
     if label_size > 0:
-        label_rest = _sum_of_the_rest(label) + _sum(label, SIZE)
+        for place in range(len(labels)):
+            label_rests[place] = _sum_of_the_rest(labels[place]) + _sum(labels[place], SIZE)
     for number in range(count):
         start, size = files.ends[number], files.ends[number + 1] - files.ends[number]
         name = _sum(header, NAME)
@@ -71,10 +80,12 @@ def put_members(
         filling = -size % BLOCK_BYTES
         copy(header, BLOCK_BYTES, filling, out, at)
         at += filling
-        count_up(header, last_digit)
         if label_size > 0:
-            _put_octal(label, CHECKSUM, label_rest + name)
+            label = labels[places[number]]
+            for index in range(NAME[0], NAME[0] + NAME[1]):
+                label[index] = header[index]
+            _put_octal(label, CHECKSUM, label_rests[places[number]] + name)
             copy(label, 0, label_size, out, at)
             at += label_size
-            count_up(label, last_digit)
+        count_up(header, last_digit)
     return at

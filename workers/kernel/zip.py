@@ -17,7 +17,7 @@ _LOCAL_HEADER, _ENTRY_HEADER = 30, 46
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _put_le(out: Bytes, at: int, value: np.uint32) -> None:
+def put_le(out: Bytes, at: int, value: np.uint32) -> None:
     """A little-endian number of four bytes."""
     out[at] = value & np.uint32(0xFF)
     out[at + 1] = value >> np.uint32(8) & np.uint32(0xFF)
@@ -55,9 +55,9 @@ def put_headers(
         at = files.ends[number]
         packed = files.ends[number + 1] - at - size
         crcs[number], sizes[number] = files.crcs[number], packed
-        _put_le(header, _LOCAL_CRC, files.crcs[number])
-        _put_le(header, _LOCAL_CRC + 4, np.uint32(packed))
-        _put_le(header, _LOCAL_CRC + 8, np.uint32(packed))
+        put_le(header, _LOCAL_CRC, files.crcs[number])
+        put_le(header, _LOCAL_CRC + 4, np.uint32(packed))
+        put_le(header, _LOCAL_CRC + 8, np.uint32(packed))
         _put_exactly(header, size, files.data, at)
         count_up(header, digit)
 
@@ -77,10 +77,10 @@ def put_directory(
     """
     at, offset = 0, np.uint32(0)
     for number in range(crcs.size):
-        _put_le(entry, _ENTRY_CRC, crcs[number])
-        _put_le(entry, _ENTRY_CRC + 4, sizes[number])
-        _put_le(entry, _ENTRY_CRC + 8, sizes[number])
-        _put_le(entry, _ENTRY_OFFSET, offset)
+        put_le(entry, _ENTRY_CRC, crcs[number])
+        put_le(entry, _ENTRY_CRC + 4, sizes[number])
+        put_le(entry, _ENTRY_CRC + 8, sizes[number])
+        put_le(entry, _ENTRY_OFFSET, offset)
         copy(entry, 0, size, out, at)
         at += size
         offset += np.uint32(_LOCAL_HEADER + size - _ENTRY_HEADER) + sizes[number]

@@ -1,0 +1,78 @@
+"""How much is left to do, and how long it takes: the fleet's backlog, and when one job will have ended."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+
+from service.adapters.fleet import Unfinished
+from service.contract.fleet import Estimate, FleetReport
+from service.contract.job import Job
+from service.contract.request import ResolvedRequest
+from service.lifecycle.parts import Parts
+
+
+def work_kind(request: ResolvedRequest) -> str:
+    """What the time of a sample depends on."""
+    return f"{request.digest}:{request.format}:{request.compression}"
+
+
+class _Speeds:
+    """Busy seconds of one slot for a sample, by kind of work; each kind is read once."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._known: dict[str, float | None] = {}
+
+    def busy_s(self, jobs: Iterable[Unfinished]) -> float | None:
+        """None as soon as one kind of work has never been done."""
+        total = 0.0
+        for job in jobs:
+            each_s = self._of(work_kind(job.request))
+            if each_s is None and job.samples_left:
+                return None
+            total += job.samples_left * (each_s or 0)
+        return total
+
+    def _of(self, kind: str) -> float | None:
+        if kind not in self._known:
+            work = self._parts.ledger.fleet.work(kind)
+            self._known[kind] = work.busy_ms / work.samples / 1000 if work.samples else None
+        return self._known[kind]
+
+
+def report_fleet(parts: Parts) -> FleetReport:
+    """Raises LedgerUnavailable."""
+    fleet = parts.ledger.fleet
+    workers, jobs = fleet.workers(), list(fleet.unfinished())
+    slots = sum(worker.slots for worker in workers)
+    busy_s = _Speeds(parts).busy_s(jobs)
+    return FleetReport(
+        workers=workers,
+        slots=slots,
+        active_jobs=len(jobs),
+        queued_messages=parts.queue.length(),
+        samples_left=sum(job.samples_left for job in jobs),
+        samples_per_s=round(fleet.samples_per_s(), 1),
+        backlog_s=round(busy_s / slots, 3) if slots and busy_s is not None else None,
+    )
+
+
+def estimate(parts: Parts, job: Job, *, owner: str) -> Estimate:
+    """When a job of `owner` will have ended. Raises LedgerUnavailable."""
+    if job.status.is_terminal:
+        return Estimate(jobs_ahead=0, seconds=0.0)
+    accepted_ms = int(job.created_at.timestamp() * 1000)
+    ours, others = [], defaultdict(list)
+    for other in parts.ledger.fleet.unfinished():
+        if other.owner != owner:
+            others[other.owner].append(other)
+        elif other.job_id == job.id or other.created_ms < accepted_ms:
+            ours.append(other)
+    ahead = sum(other.job_id != job.id for other in ours)
+    speeds, slots = _Speeds(parts), parts.ledger.live_slots()
+    own_s = speeds.busy_s(ours)
+    theirs_s = [speeds.busy_s(jobs) for jobs in others.values()]
+    if own_s is None or not slots:
+        return Estimate(jobs_ahead=ahead, seconds=None)
+    # Whoever's work nobody can time delays us by its turns all the same.
+    delay_s = sum(own_s if busy_s is None else min(own_s, busy_s) for busy_s in theirs_s)
+    return Estimate(jobs_ahead=ahead, seconds=round((own_s + delay_s) / slots, 3))
