@@ -98,7 +98,7 @@ TRAINING = "cross_entropy"
 @pytest.mark.parametrize(
     "script",
     [block for block in blocks("python") if TRAINING not in block],
-    ids=["client", "data set", "celery producer", "stream", "recipe file"],
+    ids=["client", "mixes", "data set", "celery producer", "stream", "recipe file"],
 )
 def test_a_python_block_runs(script: str, environment: dict[str, str], tmp_path: Path) -> None:
     """With nothing but the packages that Latentmill needs."""
