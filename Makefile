@@ -29,8 +29,8 @@ test: $(VENV)/.dev ## install and run every test that needs no server of its own
 test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minutes on 2 cores; two need root and iproute2)
 	$(BIN)/pytest -n 2 --dist loadfile -m "faults or not faults" $$($(BIN)/python -m tests.faults.page)
 
-test-readers: $(VENV)/.readers ## open archives with Hugging Face datasets, WebDataset, unzip, tar, Arrow (apt-get install unzip)
-	$(BIN)/pytest -m readers tests/test_archives_elsewhere.py
+test-readers: $(VENV)/.readers .venv-client/.installed ## open archives with tools of others (apt-get install unzip), and use a client generated from OpenAPI
+	$(BIN)/pytest -m readers tests/test_archives_elsewhere.py tests/test_generated_client.py
 
 lint: $(VENV)/.dev ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .
@@ -85,7 +85,7 @@ simulate: $(VENV)/.dev ## jobs' lives in virtual time under SEEDS=500 seeds of f
 	$(BIN)/python -m tests.model --seeds $(SEEDS)
 
 clean: ## remove what the commands above made
-	rm -rf $(VENV) .venv-lowest .venv-audit $(PEERS) build dist *.egg-info latentmill-demo
+	rm -rf $(VENV) .venv-lowest .venv-audit .venv-client $(PEERS) build dist *.egg-info latentmill-demo
 
 # One marker per set of extras: installed again only when what is asked for changed.
 $(VENV)/.cpu: pyproject.toml
@@ -112,6 +112,12 @@ $(VENV)/.fuzz: $(VENV)/.dev
 
 $(VENV)/.readers: $(VENV)/.dev
 	$(PIP) -c deploy/locks/dev.txt -e '.[readers]'
+	@touch $@
+
+# Apart from the rest: a client that knows nothing of us, made by a tool with requirements of its own.
+.venv-client/.installed:
+	$(PYTHON) -m venv .venv-client
+	.venv-client/bin/pip install --quiet --disable-pip-version-check 'openapi-python-client>=0.29,<1' python-dateutil
 	@touch $@
 
 $(PEERS)/.installed: deploy/locks/peers.txt
