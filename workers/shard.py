@@ -22,7 +22,7 @@ from service.contract.shard import Shard, shard_at
 from service.lifecycle.audit import offer_audit
 from service.lifecycle.dispatch import dispatch
 from service.lifecycle.finish import finish
-from service.lifecycle.fleet import work_kind
+from service.lifecycle.fleet import look_kind, work_kind
 from service.lifecycle.parts import Parts
 from service.lifecycle.retention import keep_young
 from workers.body import Bodies, Body
@@ -146,8 +146,11 @@ def _write(studio: Studio, key: str, made: Made) -> ShardRecord:
 def _note_work(
     parts: Parts, request: ResolvedRequest, record: ShardRecord, *, busy_s: float
 ) -> None:
+    kinds = [work_kind(request)]
+    if request.labels is None:
+        kinds.append(look_kind(request, request.label))
     parts.ledger.fleet.note_work(
-        work_kind(request),
+        kinds,
         samples=record.samples,
         size_bytes=record.size_bytes,
         busy_ms=round(busy_s * 1000),

@@ -1,7 +1,7 @@
 """The fleet as Redis knows it: who works, how fast, and what is left to be made. Nothing is decided by it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, NamedTuple
 
 import redis
@@ -12,6 +12,10 @@ from service.contract.request import ResolvedRequest
 
 #: Samples made are counted by spans of so many seconds of the server's clock, and told over as many spans.
 SPAN_S, SPANS = 10, 6
+
+
+#: Samples of a kind, and milliseconds without a new one, after which the oldest are forgotten.
+REMEMBERED, REMEMBERED_MS = 2**19, 30 * 86_400_000
 
 
 class Unfinished(NamedTuple):
@@ -25,7 +29,7 @@ class Unfinished(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What all workers made of one kind: samples, bytes of archives, and the time that took one slot."""
+    """What all workers made of one kind lately: samples, bytes of archives, and the time that took one slot."""
 
     samples: int = 0
     bytes: int = 0
@@ -50,23 +54,34 @@ class Fleet:
             for name in sorted(names)
         ]
 
-    def note_work(self, kind: str, *, samples: int, size_bytes: int, busy_ms: int) -> None:
-        """Add one made shard to what speeds and sizes are computed from."""
+    def note_work(
+        self, kinds: Collection[str], *, samples: int, size_bytes: int, busy_ms: int
+    ) -> None:
+        """Add one made shard to what speeds and sizes are computed from, under each of its kinds."""
         with answered():
             span = f"lm:made:{self._now_s() // SPAN_S}"
+            made = Work(samples, size_bytes, busy_ms)
             with self._redis.pipeline(transaction=False) as pipe:
-                for field, amount in (
-                    ("samples", samples),
-                    ("bytes", size_bytes),
-                    ("busy_ms", busy_ms),
-                ):
-                    pipe.hincrby(f"lm:work:{kind}", field, amount)
                 pipe.incrby(span, samples)
                 pipe.pexpire(span, 2000 * SPAN_S * SPANS)
-                pipe.execute()
+                for kind in kinds:
+                    for field, amount in made._asdict().items():
+                        pipe.hincrby(f"lm:work:{kind}", field, amount)
+                    pipe.pexpire(f"lm:work:{kind}", REMEMBERED_MS)
+                totals = pipe.execute()[2::4]
+            for kind, total in zip(kinds, totals, strict=True):
+                if total > REMEMBERED:
+                    self._forget_half(kind)
+
+    def _forget_half(self, kind: str) -> None:
+        """What was made long ago says little of how fast the fleet is now."""
+        with self._redis.pipeline(transaction=False) as pipe:
+            for field, amount in self.work(kind)._asdict().items():
+                pipe.hincrby(f"lm:work:{kind}", field, -(amount // 2))
+            pipe.execute()
 
     def work(self, kind: str) -> Work:
-        """All that was ever made of a kind."""
+        """What was made of a kind lately."""
         with answered():
             found = self._redis.hgetall(f"lm:work:{kind}")
         return Work(**{field: int(amount) for field, amount in found.items()})

@@ -15,6 +15,11 @@ def work_kind(request: ResolvedRequest) -> str:
     return f"{request.digest}:{request.format}:{request.compression}"
 
 
+def look_kind(request: ResolvedRequest, label: str | None) -> str:
+    """What its bytes depend on, too: how the images of a label look at a temperature."""
+    return f"{work_kind(request)}:{request.temperature_milli}:{label}"
+
+
 class _Speeds:
     """Busy seconds of one slot for a sample, by kind of work; each kind is read once."""
 

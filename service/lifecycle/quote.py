@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from service.adapters.fleet import Fleet
 from service.contract.mix import first_labels
 from service.contract.request import ResolvedRequest
 from service.contract.value import Value
 from service.lifecycle.check import check_request
 from service.lifecycle.finish import stored_shards
-from service.lifecycle.fleet import work_kind
+from service.lifecycle.fleet import look_kind, work_kind
 from service.lifecycle.parts import Parts
 
 #: As many samples' labels are told as a page shows at first.
@@ -40,16 +41,31 @@ def quote(
     stored = len(list(stored_shards(parts.storage, request))) if body.get("seed") is not None else 0
     work, slots = parts.ledger.fleet.work(work_kind(request)), parts.ledger.live_slots()
     missing = max(0, request.count - stored * request.shard_size)
+    each = _bytes_each(parts.ledger.fleet, request)
     return Quote(
         samples=request.count,
         first_labels=_first_labels(request),
         shards=request.shards,
         shards_stored=stored,
-        bytes=round(request.count * work.bytes / work.samples) if work.samples else None,
+        bytes=None if each is None else round(request.count * each),
         seconds=round(missing * work.busy_ms / work.samples / 1000 / slots, 3)
         if work.samples and slots
         else None,
     )
+
+
+def _bytes_each(fleet: Fleet, request: ResolvedRequest) -> float | None:
+    """Of a sample: as its labels looked before at this temperature, or as the decoder's images did on the whole."""
+    shares = [(request.label, request.count)] if request.labels is None else request.labels.items()
+    total = 0.0
+    for label, count in shares:
+        work = fleet.work(look_kind(request, label))
+        if not work.samples:
+            work = fleet.work(work_kind(request))
+        if not work.samples:
+            return None
+        total += count * work.bytes / work.samples
+    return total / request.count
 
 
 def _first_labels(request: ResolvedRequest) -> list[str]:

@@ -80,7 +80,7 @@ def _shards(bench: Bench, calls: int) -> Costs:
         return _halves(bench, [partial(of, *shard) for shard in drawn])
 
     def note(by: Caller) -> None:
-        by.parts.ledger.fleet.note_work(KIND, samples=16_384, size_bytes=7_000_000, busy_ms=50)
+        by.parts.ledger.fleet.note_work([KIND], samples=16_384, size_bytes=7_000_000, busy_ms=50)
 
     def claim(job: str, by: Caller) -> None:
         by.parts.ledger.claim(job, window=bench.population.outstanding, room=1)
