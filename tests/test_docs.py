@@ -1,5 +1,6 @@
 """The documentation is true: every command in it is run, every setting is in it, every file it names is there."""
 
+import json
 import os
 import re
 import subprocess
@@ -30,11 +31,9 @@ from tests.fixtures.idx import idx_bytes, write_idx_folder
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+GUIDES = sorted(f"deploy/guides/{path.name}" for path in (ROOT / "deploy" / "guides").glob("*.md"))
 #: The pages whose commands are run.
-PAGES = {
-    page: (ROOT / page).read_text()
-    for page in ("README.md", "export/README.md", "deploy/guides/training.md")
-}
+PAGES = {page: (ROOT / page).read_text() for page in ("README.md", "export/README.md", *GUIDES)}
 MNIST = ROOT.parent / "shared" / "data" / "mnist"
 ADDRESS = "127.0.0.1:8000"
 
@@ -98,11 +97,42 @@ TRAINING = "cross_entropy"
 @pytest.mark.parametrize(
     "script",
     [block for block in blocks("python") if TRAINING not in block],
-    ids=["client", "mixes", "data set", "celery producer", "stream", "recipe file"],
+    ids=lambda script: script.split("\n")[0][:40],
 )
 def test_a_python_block_runs(script: str, environment: dict[str, str], tmp_path: Path) -> None:
     """With nothing but the packages that Latentmill needs."""
     run([sys.executable, "-c", here(script, environment)], environment, tmp_path)
+
+
+#: What each call of ours asks of S3, by the service authorization reference.
+S3_ACTIONS = {
+    "get_object": {"s3:GetObject"},
+    "head_object": {"s3:GetObject"},
+    "put_object": {"s3:PutObject"},
+    "copy_object": {"s3:GetObject", "s3:PutObject"},
+    "delete_object": {"s3:DeleteObject"},
+    "list_objects_v2": {"s3:ListBucket"},
+    "list_multipart_uploads": {"s3:ListBucketMultipartUploads"},
+    "abort_multipart_upload": {"s3:AbortMultipartUpload"},
+}
+
+
+def test_the_policy_allows_what_is_called() -> None:
+    """A call that is new asks for its line in the guide."""
+    policy = json.loads(
+        re.findall(r"^```json\n(.*?)^```", PAGES["deploy/guides/s3.md"], re.M | re.S)[0]
+    )
+    allowed = {action for statement in policy["Statement"] for action in statement["Action"]}
+    sources = (ROOT / "service" / "adapters").glob("storage_s3*.py")
+    called = {
+        name
+        for path in sources
+        for found in re.findall(r"client\.(\w+)\(|get_paginator\(\"(\w+)\"\)", path.read_text())
+        for name in found
+        if name and name not in ("get_paginator", "generate_presigned_url")
+    }
+    assert called >= {"put_object", "get_object", "list_objects_v2"}
+    assert set().union(*(S3_ACTIONS[name] for name in called)) <= allowed
 
 
 def mnist_like(folder: Path) -> Path:
