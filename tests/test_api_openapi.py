@@ -153,4 +153,4 @@ def test_headers_and_parameters_are_documented(document: Any) -> None:
         *("job_id", "index", "Range", "If-Range")
     }
     listing = document["paths"]["/v1/jobs"]["get"]
-    assert {item["name"] for item in listing["parameters"]} == {"status", "limit", "cursor"}
+    assert {item["name"] for item in listing["parameters"]} == {"status", "tag", "limit", "cursor"}

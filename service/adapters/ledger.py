@@ -3,7 +3,8 @@
 Nothing here is the truth: storage decides (see `service/lifecycle`), and the ledger can be built again from it.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from importlib.resources import files
 from typing import Any
@@ -102,13 +103,13 @@ class Ledger:
         request: ResolvedRequest,
         created_at: datetime,
         stored: Iterable[int] = (),
+        tags: Mapping[str, str] | None = None,
+        expires_at: datetime | None = None,
     ) -> Verdict:
         """CREATED or EXISTS. `stored` names shards that a rebuild found in storage."""
-        created_ms = int(created_at.timestamp() * 1000)
-        bitmap = _bitmap(stored)
-        body = request.model_dump_json()
-        how_much = (request.shards, request.count)
-        return Verdict(self._run("create", job_id, owner, *how_much, body, created_ms, bitmap))
+        what = (request.shards, request.count, request.model_dump_json(), _ms(created_at))
+        told = (json.dumps(dict(tags)) if tags else "", _ms(expires_at) if expires_at else "")
+        return Verdict(self._run("create", job_id, owner, *what, _bitmap(stored), *told))
 
     # dispatch
 
@@ -185,8 +186,8 @@ class Ledger:
         self, job_id: str, status: Status, *, error: str | None, finished_at: datetime
     ) -> Verdict:
         """Follow the outcome that storage holds. CONFLICT means the ledger had told another one: a bug."""
-        finished_ms = int(finished_at.timestamp() * 1000)
-        return Verdict(self._run("resolve", job_id, status, error or "", finished_ms, self._ttl_ms))
+        ended = (status, error or "", _ms(finished_at))
+        return Verdict(self._run("resolve", job_id, *ended, self._ttl_ms))
 
     def forget(self, job_id: str) -> None:
         self._run("forget", job_id)
@@ -261,6 +262,10 @@ class Ledger:
 def _source(name: str) -> str:
     folder = files("service.adapters.lua")
     return (folder / "prelude.lua").read_text() + (folder / f"{name}.lua").read_text()
+
+
+def _ms(moment: datetime) -> int:
+    return int(moment.timestamp() * 1000)
 
 
 def _bitmap(shards: Iterable[int]) -> bytes:

@@ -1,5 +1,6 @@
 """What the ledger answers: verdicts of its scripts, and jobs as it has them."""
 
+import json
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -64,6 +65,8 @@ class Entry:
     started_at: datetime | None
     finished_at: datetime | None
     error: str | None
+    tags: dict[str, str]
+    expires_at: datetime | None
 
 
 def _moment(ms: str | None) -> datetime | None:
@@ -94,4 +97,6 @@ def entry_of(fields: dict[str, str], request: ResolvedRequest, *, last_done: boo
         started_at=_moment(fields.get("started_ms")),
         finished_at=_moment(fields.get("finished_ms")),
         error=fields.get("error"),
+        tags=json.loads(fields.get("tags", "{}")),
+        expires_at=_moment(fields.get("expires_ms")),
     )

@@ -40,7 +40,8 @@ def _in_our_words(error: RequestValidationError) -> LatentmillError:
     if any(item["loc"][0] == "path" for item in items):
         return NoSuchPath()
     return RequestInvalid(
-        [Fault(f"/{item['loc'][-1]}", _plain(item["type"], item["msg"])) for item in items]
+        # ("query", name, place in a list)
+        [Fault(f"/{item['loc'][1]}", _plain(item["type"], item["msg"])) for item in items]
     )
 
 

@@ -30,6 +30,7 @@ from service.contract.errors import (
 )
 from service.contract.job import Job, Status
 from service.contract.repair import RepairReport
+from service.contract.request import MOST_TAGS
 from service.contract.value import Value
 from service.lifecycle.describe import describe, list_jobs
 from service.lifecycle.end import cancel, forget
@@ -82,6 +83,9 @@ class JobListQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     status: Status | None = None
+    tag: list[Annotated[str, Field(pattern=r"^[^=]{1,64}=[^=]{1,64}$")]] = Field(
+        [], max_length=MOST_TAGS, description="`name=value`; given again, all must fit."
+    )
     limit: int = Field(20, ge=1, le=100)
     cursor: str = Field("", description="`next` of the page before.")
 
@@ -153,7 +157,12 @@ def get_jobs(office: TheOffice, caller: Reader, query: Annotated[JobListQuery, Q
     """The caller's jobs, newest first."""
     after = entry_of(query.cursor)
     page = list_jobs(
-        office.parts, owner=caller.owner, status=query.status, limit=query.limit, after=after
+        office.parts,
+        owner=caller.owner,
+        status=query.status,
+        limit=query.limit,
+        after=after,
+        tags=dict(tag.split("=", 1) for tag in query.tag),
     )
     return JobList(jobs=[linked(job) for job in page.jobs], next=cursor_of(page.next))
 

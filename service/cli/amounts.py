@@ -1,4 +1,4 @@
-"""How many images of which label, as the command line is told."""
+"""How many images of which label, and under which tags, as the command line is told."""
 
 from typing import TYPE_CHECKING
 
@@ -43,6 +43,14 @@ def _numbers(text: str) -> dict[str, int]:
     if not all(number.strip().isdecimal() for _, _, number in pairs):
         raise ValueError(f"labels and whole numbers, like 3=200,8=100; not {text!r}")
     return {label.strip(): int(number) for label, _, number in pairs}
+
+
+def tags_of(given: list[str] | None) -> dict[str, str] | None:
+    """`name=value`, each. Raises RequestInvalid."""
+    pairs = [tag.partition("=") for tag in given or []]
+    if not all(equals for _, equals, _ in pairs):
+        raise _refused("--tag", "a name and a value, like run=night")
+    return {name: value for name, _, value in pairs} or None
 
 
 def _refused(option: str, why: str) -> RequestInvalid:

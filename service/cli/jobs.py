@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.amounts import how_many
+from service.cli.amounts import how_many, tags_of
 from service.cli.connection import AsJson, JobId, Url, connect
 from service.cli.table import print_table
 from service.cli.words import describe, in_words, row
@@ -65,6 +65,12 @@ def submit(
     webhook: Annotated[
         str | None, typer.Option(help="An https URL that is told when the job has ended.")
     ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="`name=value` to find the job by; may be given again.")
+    ] = None,
+    expires_in_s: Annotated[
+        int | None, typer.Option(min=1, help="Fail if nothing was begun after so many seconds.")
+    ] = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="Sending the same key again gives the same job.")
     ] = None,
@@ -90,7 +96,13 @@ def submit(
     }
     with connect(url) as client:
         job = client.submit(
-            decoder, label, webhook=webhook, idempotency_key=idempotency_key, **what
+            decoder,
+            label,
+            webhook=webhook,
+            tags=tags_of(tag),
+            expires_in_s=expires_in_s,
+            idempotency_key=idempotency_key,
+            **what,
         )
         print(f"{job.status}: {in_words(job.request)}", file=sys.stderr)
         # Told before the wait: whoever interrupts it still knows which job goes on.
@@ -127,16 +139,19 @@ def status(job: JobId, as_json: AsJson = False, url: Url = None) -> None:
 
 def list_jobs(
     status: Annotated[Status | None, typer.Option(help="Only jobs with this status.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(help="Only jobs with this `name=value`, and the next.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 20,
     as_json: AsJson = False,
     url: Url = None,
 ) -> None:
     """List jobs, newest first.
 
-    Example: `latentmill list --status failed --limit 5`
+    Example: `latentmill list --status failed --tag run=night --limit 5`
     """
     with connect(url) as client:
-        jobs = list(client.jobs(status=status, limit=limit))
+        jobs = list(client.jobs(status=status, tags=tags_of(tag), limit=limit))
     if as_json:
         print(json.dumps([_plain(job) for job in jobs], indent=1))
         return

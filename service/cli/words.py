@@ -14,6 +14,7 @@ def describe(job: Job) -> str:
         "status": str(job.status),
         "request": in_words(job.request),
         "progress": progress(job),
+        "tags": ", ".join(f"{name}={value}" for name, value in job.tags.items()),
         "created": _moment(job.created_at),
         "started": _moment(job.started_at),
         "finished": _moment(job.finished_at),

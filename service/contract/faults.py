@@ -9,7 +9,7 @@ from service.contract.card import DecoderCard
 from service.contract.errors import Fault, RequestInvalid
 from service.contract.mix import MAX_PERIOD, weights_of
 from service.contract.recipe import MAX_SEED
-from service.contract.request import JobRequest
+from service.contract.request import MOST_TAGS, JobRequest
 from service.contract.shard import BLOCK, DEFAULT_SHARD_BYTES
 from service.contract.webhook_url import read_url
 
@@ -67,6 +67,8 @@ def _plain(kind: str, message: str, pointer: str) -> str:
         return f"an integer from 0 to {MAX_SEED}, or its decimal string"
     if pointer == "/label":
         return "a label as a string, or its number"
+    if pointer == "/tags":
+        return f"at most {MOST_TAGS} names with values, of letters, digits and ._/-, 64 characters each"
     if pointer == "/labels":
         return "an object of labels, each with a number of images from 0 up"
     return re.sub(r"^Value error, ", "", message)

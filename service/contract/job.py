@@ -81,13 +81,18 @@ class Outcome(Value):
 
 
 class Job(Value):
-    """What `GET /v1/jobs/{id}` answers. `request` is None only for a task whose arguments were refused."""
+    """What `GET /v1/jobs/{id}` answers. `request` is None only for a task whose arguments were refused.
+
+    A job of which no shard was begun at `expires_at` fails.
+    """
 
     id: str
     status: Status = Field(strict=False)
     request: ResolvedRequest | None
     progress: Progress
+    tags: dict[str, str] = {}
     created_at: Moment = Field(strict=False)
+    expires_at: Moment | None = Field(default=None, strict=False)
     started_at: Moment | None = Field(default=None, strict=False)
     finished_at: Moment | None = Field(default=None, strict=False)
     error: str | None = None

@@ -24,6 +24,22 @@ MAX_BODY_BYTES = 64 * 1024
 
 JOB_ID = r"^[A-Za-z0-9_-]{8,64}$"
 
+#: A tag's name and its value alike: what a query and a table show as it is.
+_TAG = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,63}$")]
+MOST_TAGS = 16
+#: Not there at all where there are none, so that what was written before tags reads the same.
+Tags = Annotated[
+    dict[_TAG, _TAG],
+    Field(
+        max_length=MOST_TAGS,
+        exclude_if=lambda tags: not tags,
+        json_schema_extra={"additionalProperties": False},
+    ),
+]
+
+#: Longest that a job may wait to be started: thirty days.
+MAX_EXPIRES_IN_S = 30 * 86_400
+
 
 def _thousandths(temperature: float) -> float:
     if abs(temperature * 1000 - round(temperature * 1000)) > 1e-6:
@@ -57,7 +73,11 @@ class JobRequest(Value):
     label: Annotated[int, Field(ge=0)] | str | None = Field(default=None, examples=[3])
     count: int | None = Field(default=None, ge=1, examples=[1000])
     labels: dict[str, Annotated[int, Field(ge=0)]] | None = Field(
-        default=None, min_length=1, examples=[{"3": 200, "8": 100}]
+        default=None,
+        min_length=1,
+        examples=[{"3": 200, "8": 100}],
+        # One image at least.
+        json_schema_extra={"not": {"type": "object", "additionalProperties": {"const": 0}}},
     )
     seed: Seed | None = Field(default=None, examples=[42])
     format: Format = Field(default=Format.ZIP, strict=False)
@@ -66,7 +86,10 @@ class JobRequest(Value):
     )
     compression: Compression = Field(default=Compression.FAST, strict=False)
     shard_size: int | None = Field(default=None, ge=BLOCK, le=MAX_SHARD_SIZE, multiple_of=BLOCK)
-    #: No part of the recipe. Its shape depends on the server's settings, so `check_request` looks at it.
+    #: What follows is no part of the recipe: found again by its tags; failed if no shard was begun in so many seconds.
+    tags: Tags = {}
+    expires_in_s: int | None = Field(default=None, ge=1, le=MAX_EXPIRES_IN_S, examples=[3600])
+    #: Its shape depends on the server's settings, so `check_request` looks at it.
     webhook: str | None = Field(
         default=None, max_length=MAX_URL_CHARS, examples=["https://hooks.example.org/latentmill"]
     )
@@ -121,6 +144,10 @@ class AcceptedRequest(Value):
     given_sha256: str = Field(pattern=SHA256)
     resolved: ResolvedRequest | None
     webhook: str | None = None
+    tags: Tags = {}
+    expires_at: Moment | None = Field(
+        default=None, strict=False, exclude_if=lambda moment: moment is None
+    )
     created_at: Moment = Field(strict=False)
 
 

@@ -1,5 +1,6 @@
 """What a client is told of a job: from the ledger while it moves, from storage once it has ended or Redis forgot it."""
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from service.adapters.ledger_values import Entry
@@ -28,7 +29,9 @@ def _from_ledger(job_id: str, entry: Entry) -> Job:
         status=entry.status,
         request=entry.request,
         progress=entry.progress,
+        tags=entry.tags,
         created_at=entry.created_at,
+        expires_at=entry.expires_at,
         started_at=entry.started_at,
         finished_at=entry.finished_at,
         error=entry.error,
@@ -84,7 +87,9 @@ def _accepted(job: AcceptedRequest) -> Job:
         progress=Progress(samples_total=request.count, shards_total=request.shards)
         if request
         else Progress(),
+        tags=job.tags,
         created_at=job.created_at,
+        expires_at=job.expires_at,
     )
 
 
@@ -94,7 +99,9 @@ def _ended(job: AcceptedRequest, outcome: Outcome) -> Job:
         status=outcome.status,
         request=job.resolved,
         progress=outcome.progress,
+        tags=job.tags,
         created_at=job.created_at,
+        expires_at=job.expires_at,
         started_at=outcome.started_at,
         finished_at=outcome.finished_at,
         error=outcome.error,
@@ -112,15 +119,27 @@ class Page(NamedTuple):
 MAX_LOOKED_AT = 1000
 
 
-def list_jobs(parts: Parts, *, owner: str, status: Status | None, limit: int, after: str) -> Page:
-    """A page of an owner's jobs. `after` is the log entry that the last page ended with."""
+def list_jobs(
+    parts: Parts,
+    *,
+    owner: str,
+    status: Status | None,
+    limit: int,
+    after: str,
+    tags: Mapping[str, str] | None = None,
+) -> Page:
+    """A page of an owner's jobs with that status and all of these tags.
+
+    `after` is the log entry that the last page ended with.
+    """
+    wanted = (tags or {}).items()
     prefix = layout.log_prefix(owner)
     jobs: list[Job] = []
     for looked_at, entry in enumerate(
         parts.storage.list(prefix, after=prefix + after if after else ""), 1
     ):
         job = _described_or_none(parts, layout.job_of_log_entry(entry.key), owner=owner)
-        if job is not None and status in (None, job.status):
+        if job is not None and status in (None, job.status) and wanted <= job.tags.items():
             jobs.append(job)
         if len(jobs) == limit or looked_at == MAX_LOOKED_AT:
             return Page(jobs, entry.key.removeprefix(prefix))

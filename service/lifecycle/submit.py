@@ -6,6 +6,7 @@ A refused submit has written nothing; an interrupted one is resumed by its repla
 
 import hashlib
 import uuid
+from datetime import timedelta
 from typing import Any, NamedTuple
 
 import structlog
@@ -89,6 +90,7 @@ def _offer(
     resolved, _ = check_request(
         parts.storage, body, max_count=limits.largest_count, webhook_hosts=limits.webhook_hosts
     )
+    created_at, expires_in_s = parts.clock(), body.get("expires_in_s")
     return AcceptedRequest(
         id=job_id or uuid.uuid4().hex,
         owner=owner,
@@ -96,7 +98,9 @@ def _offer(
         given_sha256=_digest(body),
         resolved=resolved,
         webhook=body.get("webhook"),
-        created_at=parts.clock(),
+        tags=body.get("tags") or {},
+        expires_at=None if expires_in_s is None else created_at + timedelta(seconds=expires_in_s),
+        created_at=created_at,
     )
 
 
@@ -164,7 +168,13 @@ def enter_ledger(parts: Parts, job: AcceptedRequest, *, stored: tuple[int, ...] 
         if job.webhook is not None:
             parts.ledger.webhooks.expect(job.id)
         parts.ledger.create(
-            job.id, owner=job.owner, request=job.resolved, created_at=job.created_at, stored=stored
+            job.id,
+            owner=job.owner,
+            request=job.resolved,
+            created_at=job.created_at,
+            stored=stored,
+            tags=job.tags,
+            expires_at=job.expires_at,
         )
         dispatch(parts, limit=4, in_passing=True)
     except LedgerUnavailable as error:

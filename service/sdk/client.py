@@ -81,18 +81,21 @@ class Client:
         label: int | str | None = None,
         *,
         webhook: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        expires_in_s: int | None = None,
         idempotency_key: str | None = None,
         **what: Unpack[Wanted],
     ) -> Job:
         """Ask for `count` images of a label, or for `labels={label: images}`; returns at once with the accepted job.
 
-        The other fields are those of `Wanted`; `webhook` is told when the job has ended. Sending the same
+        The other fields are those of `Wanted`; `webhook` is told when the job has ended; `tags` find it again; a job of
+        which nothing was begun after `expires_in_s` seconds fails. Sending the same
         `idempotency_key` again gives the same job; without one a key is drawn, so that a request which had to be sent
         twice makes one job. Raises RequestInvalid.
         """
+        beside = {"webhook": webhook, "tags": tags, "expires_in_s": expires_in_s}
         body = request_body(decoder, label, what)
-        if webhook is not None:
-            body["webhook"] = webhook
+        body |= {name: value for name, value in beside.items() if value is not None}
         key = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(18)}
         return _job(self._transport.post("/v1/jobs", body, key))
 
@@ -106,12 +109,20 @@ class Client:
         """The job as it is now. Raises UnknownJob."""
         return _job(self._transport.get(_path(job)))
 
-    def jobs(self, *, status: str | None = None, limit: int | None = None) -> Iterator[Job]:
-        """Jobs, newest first, fetched page by page as they are asked for."""
-        return islice(self._all_jobs(status, limit), limit)
+    def jobs(
+        self,
+        *,
+        status: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        limit: int | None = None,
+    ) -> Iterator[Job]:
+        """Jobs with that status and all of these tags, newest first, fetched page by page as they are asked for."""
+        query: dict[str, Any] = {"limit": str(min(limit or 100, 100))}
+        query |= {"status": status} if status else {}
+        query |= {"tag": [f"{name}={value}" for name, value in tags.items()]} if tags else {}
+        return islice(self._all_jobs(query), limit)
 
-    def _all_jobs(self, status: str | None, limit: int | None) -> Iterator[Job]:
-        query = {"limit": str(min(limit or 100, 100))} | ({"status": status} if status else {})
+    def _all_jobs(self, query: dict[str, Any]) -> Iterator[Job]:
         while True:
             page = self._transport.get("/v1/jobs", query)
             yield from map(_job, page["jobs"])

@@ -5,6 +5,7 @@ if not status then return { 'GONE' } end
 if tonumber(shard) < 0 or tonumber(shard) >= tonumber(redis.call('HGET', JOB, 'shards')) then return { 'GONE' } end
 if redis.call('GETBIT', DONE, shard) == 1 then return { 'DONE' } end
 if not wants_shards() then return { 'STOP' } end
+if fail_if_expired() then return { 'FAIL' } end
 local holder, lease = redis.call('HGET', HOLDERS, shard), redis.call('ZSCORE', LEASES, shard)
 if holder and holder ~= token and lease and tonumber(lease) > now then return { 'BUSY' } end
 -- Counted here and nowhere else: a shard that kills its worker must end too.

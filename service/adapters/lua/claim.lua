@@ -2,6 +2,7 @@
 -- Returns {status, shards of the job, shard …}: what to send. An intent returns its status alone: the caller finishes the job.
 if not status then return { 'GONE' } end
 if is_terminal() then never_due(); return { status } end
+fail_if_expired()
 if not wants_shards() then due_at(now + tonumber(ARGV[7])); return { status } end
 local window, room, shards = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(redis.call('HGET', JOB, 'shards'))
 local out, sent = { status, tostring(shards) }, 0
@@ -33,5 +34,6 @@ end
 redis.call('HSET', JOB, 'next', next)
 local soonest = redis.call('ZRANGE', LEASES, 0, 0, 'WITHSCORES')
 local starved = live < window and next < shards -- only the room ran out
-due_at((starved or not soonest[2]) and now or tonumber(soonest[2]))
+local again = (starved or not soonest[2]) and now or tonumber(soonest[2])
+due_at(math.min(again, expires_at() or again))
 return out

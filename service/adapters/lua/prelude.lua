@@ -63,6 +63,15 @@ local function fail(reason)
   redis.call('HSET', JOB, 'status', 'failing', 'error', reason)
   due_at(now)
 end
+-- A job that waits too long for its first shard fails; looked at wherever one could begin.
+local function expires_at() return status == 'queued' and tonumber(redis.call('HGET', JOB, 'expires_ms') or '') end
+local function fail_if_expired()
+  local expires = expires_at()
+  if not expires or now < expires then return false end
+  fail('it was not started before it expired')
+  status = 'failing'
+  return true
+end
 local function drop_worker(name)
   redis.call('DECRBY', 'lm:workers:total', redis.call('HGET', 'lm:workers:slots', name) or 0)
   redis.call('ZREM', 'lm:workers', name)

@@ -7,7 +7,7 @@ import { curl, python } from "./snippets.js";
 
 const FIRST_IMAGES = 12;
 const PAUSE_MS = 250;
-const USUAL = { temperature: "1", compression: "fast", shard_size: "" };
+const USUAL = { temperature: "1", compression: "fast", shard_size: "", tags: "", expires_in_s: "" };
 // No label is spelt so.
 const MIX = "*";
 
@@ -44,6 +44,8 @@ class Form {
       format: choice([["zip", "zip: PNG files in a folder per label"], ["tar", "tar: WebDataset"], ["npz", "npz: NumPy arrays"], ["parquet", "parquet: Hugging Face images"]], given("format", "zip")),
       temperature: h("input", { type: "number", min: "0.001", max: "2", step: "0.001", value: given("temperature", "1") }),
       compression: choice([["fast", "fast"], ["small", "small: fewer bytes"], ["none", "none"]], given("compression", "fast")),
+      tags: h("input", { value: written(given("tags", "")), spellcheck: "false", placeholder: "run=night, team=vision" }),
+      expires_in_s: h("input", { inputmode: "numeric", value: given("expires_in_s", ""), placeholder: "never" }),
       shard_size: h("input", { inputmode: "numeric", value: given("shard_size", ""), placeholder: "chosen by the server" }),
     };
     this.labels(query.has("labels") ? MIX : given("label", ""));
@@ -68,7 +70,9 @@ class Form {
         h("div", { class: "fields" },
           this.#field("temperature", "Temperature", "Below 1 more typical images, above 1 more unusual ones."),
           this.#field("compression", "Compression"),
-          this.#field("shard_size", "Images in each archive", "A multiple of 1024."))),
+          this.#field("shard_size", "Images in each archive", "A multiple of 1024."),
+          this.#field("tags", "Tags", "Find the job again by them."),
+          this.#field("expires_in_s", "Seconds to wait", "The job fails if nothing of it was begun by then."))),
       this.refused, h("div", { class: "actions" }, this.button));
     form.addEventListener("input", (event) => {
       if (event.target === this.fields.decoder) this.labels(this.fields.label.value);
@@ -111,16 +115,18 @@ class Form {
   }
 
   get body() {
-    const { decoder, label, labels, count, seed, format, temperature, compression, shard_size: size } = this.fields;
+    const { decoder, label, labels, count, seed, format, temperature, compression, tags, expires_in_s: expires, shard_size: size } = this.fields;
     const whole = (text) => (/^\d{1,15}$/.test(text) ? Number(text) : text);
     const body = { decoder: decoder.value };
-    if (this.mixed) body.labels = Object.fromEntries(labels.value.split(",").filter((pair) => pair.trim()).map((pair) => pair.split("=").map((part) => part.trim())).map(([name, number]) => [name, whole(number ?? "")]));
+    if (this.mixed) body.labels = Object.fromEntries(pairs(labels.value).map(([name, number]) => [name, whole(number)]));
     else if (!label.disabled) body.label = label.value;
     if (!this.mixed) body.count = whole(count.value.trim());
     if (seed.value.trim()) body.seed = seed.value.trim();
     if (format.value !== "zip") body.format = format.value;
     if (temperature.value !== "1") body.temperature = Number(temperature.value);
     if (compression.value !== "fast") body.compression = compression.value;
+    if (tags.value.trim()) body.tags = Object.fromEntries(pairs(tags.value));
+    if (expires.value.trim()) body.expires_in_s = whole(expires.value.trim());
     if (size.value.trim()) body.shard_size = whole(size.value.trim());
     return body;
   }
@@ -194,6 +200,11 @@ class Form {
       this.button.disabled = false;
     }
   }
+}
+
+// `3=200, 8=100`
+function pairs(text) {
+  return text.split(",").filter((pair) => pair.trim()).map((pair) => [...pair.split(/=(.*)/s), ""].slice(0, 2).map((part) => part.trim()));
 }
 
 // `labels` in an address is JSON, as in a request.
