@@ -107,7 +107,7 @@ def test_a_listing_goes_on_past_its_pages(client: Client) -> None:
     """`limit` is the caller's, not a page's; the newest job comes first."""
     made = [client.submit(TINY, 6, count=1, seed=seed).id for seed in range(3)]
     assert [job.id for job in client.jobs(limit=3)] == made[::-1]
-    in_pages = client._all_jobs(None, 2)
+    in_pages = client._all_jobs({"limit": "2"})
     assert [next(in_pages).id for _ in range(3)] == made[::-1]
 
 

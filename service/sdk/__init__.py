@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 from latentmill import errors
 from latentmill.archive import Arrays
+from latentmill.async_client import AsyncClient
 from latentmill.client import Client
 from latentmill.verify import ShardFault, Verification, verify_folder
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Arrays",
+    "AsyncClient",
     "Client",
     "DecoderCard",
     "Job",

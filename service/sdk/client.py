@@ -142,18 +142,14 @@ class Client:
 
         Raises JobFailed, JobCancelled, or after `timeout_s` seconds WaitTimedOut; it goes on then.
         """
-        deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-        pause_s = min(_FIRST_LOOK_S, poll_s)
-        while True:
+        for pause_s in pauses(timeout_s, poll_s):
             now = self.job(job)
             if on_progress is not None:
                 on_progress(now)
             if now.status.is_terminal:
-                return _completed(now)
-            if time.monotonic() + pause_s > deadline:
-                raise WaitTimedOut(f"job {now.id} is {now.status} after {timeout_s} s; it goes on")
+                return completed(now)
             time.sleep(pause_s)
-            pause_s = min(poll_s, pause_s * 1.3)
+        raise timed_out(job, timeout_s)
 
     def events(self, job: str | Job) -> Iterator[Job]:
         """The job after each change, as the server tells it, until it has ended; goes on after a lost connection.
@@ -239,6 +235,22 @@ def request_body(decoder: str, label: int | str | None, what: "Wanted") -> dict[
     return {name: value for name, value in given.items() if value is not None}
 
 
+def pauses(timeout_s: float | None, poll_s: float) -> Iterator[float]:
+    """Seconds to wait after each look at a job, few at first; the last look is at the deadline."""
+    deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
+    pause_s = min(_FIRST_LOOK_S, poll_s)
+    left_s = deadline - time.monotonic()
+    while left_s > 0:
+        yield min(pause_s, left_s)
+        left_s, pause_s = deadline - time.monotonic(), min(poll_s, pause_s * 1.3)
+    yield 0.0
+
+
+def timed_out(job: str | Job, timeout_s: float | None) -> WaitTimedOut:
+    job_id = job if isinstance(job, str) else job.id
+    return WaitTimedOut(f"job {job_id} has not ended after {timeout_s} s; it goes on")
+
+
 def _path(job: str | Job) -> str:
     job_id = job if isinstance(job, str) else job.id
     # What cannot be an id is never part of a URL.
@@ -256,7 +268,7 @@ def _report(answer: Any) -> RepairReport:
     return RepairReport.model_validate(answer, extra="ignore")
 
 
-def _completed(job: Job) -> Job:
+def completed(job: Job) -> Job:
     if job.status == Status.FAILED:
         raise JobFailed(f"job {job.id} failed: {job.error}")
     if job.status == Status.CANCELLED:
