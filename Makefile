@@ -12,7 +12,7 @@ SEEDS ?= 500
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-faults test-readers test-lowest lint format bench bench-peers chaos load fuzz train presets audit lock simulate clean
+.PHONY: help demo up test test-faults test-readers test-lowest lint format bench bench-peers chaos load fuzz train presets audit reference lock simulate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -71,6 +71,9 @@ presets: $(VENV)/.dev ## train and judge every preset, and write README's table 
 audit: $(VENV)/.audit ## known vulnerabilities of what is locked, and what each image holds (build/sbom)
 	$(BIN)/python deploy/locks/sbom
 	$(BIN)/python deploy/locks/audit .venv-audit/bin/pip-audit
+
+reference: $(VENV)/.dev ## write deploy/API.md from the OpenAPI document
+	$(BIN)/python deploy/reference/generate
 
 lock: $(VENV)/.dev ## resolve the exact versions that images and CI install
 	$(BIN)/python deploy/locks/generate

@@ -104,6 +104,12 @@ def test_a_python_block_runs(script: str, environment: dict[str, str], tmp_path:
     run([sys.executable, "-c", here(script, environment)], environment, tmp_path)
 
 
+def test_the_api_reference_is_that_of_the_api() -> None:
+    """Whoever changes a route writes the page anew: `make reference`."""
+    printed = run([sys.executable, "deploy/reference/generate", "--print"], dict(os.environ), ROOT)
+    assert (ROOT / "deploy" / "API.md").read_text() == printed
+
+
 #: What each call of ours asks of S3, by the service authorization reference.
 S3_ACTIONS = {
     "get_object": {"s3:GetObject"},
