@@ -157,7 +157,7 @@ def fenced(case: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True)
 
 
-@pytest.mark.parametrize("case", ["png", "stream", "zip", "tar", "sha256", "filters"])
+@pytest.mark.parametrize("case", ["png", "stream", "zip", "mixed zip", "tar", "sha256", "filters"])
 def test_kernels_stay_within_their_arrays(case: str) -> None:
     """With arrays of just the promised sizes, nothing is read or written past either end."""
     ended = fenced(case)

@@ -18,25 +18,17 @@ def narrowed(
     request = document["components"]["schemas"]["JobRequest"]
     request["properties"]["decoder"] = {"enum": decoders}
     request["properties"]["label"] = {"enum": labels}
-    request["properties"]["count"]["maximum"] = max_count
+    request["properties"]["count"] = {"type": "integer", "minimum": 1, "maximum": max_count}
     # Whether there are any is a setting, and each would be tried again for hours.
     request["properties"]["webhook"] = {"type": "null"}
     # A mix has labels that are there, and as few images as other jobs.
     first, second, third = (str(label) for label in labels)
-    mixes = [{first: 1}, {first: 20, second: 10}, {first: 0, second: 7, third: 1000}, None]
+    mixes = [{first: 1}, {first: 20, second: 10}, {first: 0, second: 7, third: 1000}]
     request["properties"]["labels"] = {"enum": mixes}
-    # Said here alone: tools that make clients stumble over alternatives beside properties.
-    null = {"type": "null"}
-    request["oneOf"] = [
-        {
-            "required": ["count", "label"],
-            "properties": {"count": {"type": "integer"}, "labels": null},
-        },
-        {
-            "required": ["labels"],
-            "properties": {"labels": {"enum": mixes[:-1]}, "label": null, "count": null},
-        },
-    ]
+    # Said here alone: tools that make clients stumble over alternatives.
+    document["components"]["schemas"]["JobRequest"] = {
+        "anyOf": [_without(request, "labels"), _without(request, "label", "count")]
+    }
     for path, method, parameter in _parameters(document):
         if parameter["name"] == "job_id" and method != "delete":
             parameter["schema"] = {"enum": [*jobs, NOBODY]}
@@ -51,6 +43,13 @@ def narrowed(
             # Opaque: only the server can tell which are its own.
             parameter["schema"] = {"enum": [""]}
     return document
+
+
+def _without(request: Any, *absent: str) -> Any:
+    """One of the ways to say what is asked for: of `label`, `count` and `labels` all but these."""
+    properties = {name: kind for name, kind in request["properties"].items() if name not in absent}
+    needed = {"label", "count", "labels"} - set(absent)
+    return request | {"properties": properties, "required": ["decoder", *sorted(needed)]}
 
 
 def _parameters(document: Any) -> list[tuple[str, str, Any]]:
