@@ -12,7 +12,7 @@ SEEDS ?= 500
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-faults test-readers test-lowest lint format bench bench-peers chaos load fuzz train presets audit reference lock simulate clean
+.PHONY: help demo up test test-slow test-faults test-readers test-lowest lint format bench bench-peers chaos load fuzz train presets audit reference lock simulate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ up: $(VENV)/.cpu ## install and run everything on this machine until Ctrl-C
 
 test: $(VENV)/.dev ## install and run every test that needs no server of its own
 	$(BIN)/pytest -n 3 --dist loadfile
+
+test-slow: $(VENV)/.dev ## the tests that train, and others that take long (six minutes on 2 cores)
+	$(BIN)/pytest -n 3 --dist loadfile -m slow
 
 test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minutes on 2 cores; two need root and iproute2)
 	$(BIN)/pytest -n 2 --dist loadfile -m "faults or not faults" $$($(BIN)/python -m tests.faults.page)

@@ -15,6 +15,9 @@ from export.presets import PRESETS
 from export.sources import digits
 from service.contract.errors import StartRefused
 
+# Every preset is trained once for all of them.
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 NAMES = ("textbook", "flow")
 

@@ -291,7 +291,7 @@ def test_decoders_explore_and_fleet(open_page: OpenPage, stack: Stack) -> None:
 @pytest.mark.parametrize(
     "where", ["new", "jobs", "job", "decoders", "decoder", "explore", "fleet", "nowhere"]
 )
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.slow)])
 def test_no_page_keeps_anybody_out(
     open_page: OpenPage, stack: Stack, client: Client, where: str, scheme: str
 ) -> None:

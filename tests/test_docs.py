@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -80,7 +81,20 @@ def here(text: str, environment: dict[str, str]) -> str:
     return text.replace(ADDRESS, environment["LATENTMILL_URL"].removeprefix("http://"))
 
 
-@pytest.mark.parametrize("script", blocks("bash"), ids=lambda script: script.split("\n")[0][:40])
+def _shell_blocks() -> list[Any]:
+    """Those that train take minutes."""
+    trains = re.compile(r"latentmill (train|compare)")
+    return [
+        pytest.param(
+            block,
+            id=block.split("\n")[0][:40],
+            marks=[pytest.mark.slow] if trains.search(block) else [],
+        )
+        for block in blocks("bash")
+    ]
+
+
+@pytest.mark.parametrize("script", _shell_blocks())
 def test_a_shell_block_runs(script: str, environment: dict[str, str], tmp_path: Path) -> None:
     """As a reader would paste it, line by line, the first failure ending it."""
     script = script.replace("/tmp/latentmill-objects", str(tmp_path / "objects"))
@@ -156,6 +170,7 @@ def mnist_like(folder: Path) -> Path:
     )
 
 
+@pytest.mark.slow
 def test_the_mixed_training_learns(environment: dict[str, str], tmp_path: Path) -> None:
     """What the guide's script prints are two accuracies, far from chance."""
     script = next(block for block in blocks("python") if TRAINING in block)

@@ -74,6 +74,7 @@ def test_nearly_copied_images_are_told(judge: Judge) -> None:
     assert found.verdict == "copies"
 
 
+@pytest.mark.slow
 def test_samples_help_where_real_images_are_few(judge: Judge) -> None:
     """Beside a hundredth of the real images, the rest of them is a gain; beside all, none is expected."""
     found = judge.judge(judge.real(), "augmentation").augmentation

@@ -25,6 +25,7 @@ from workers.decoder import Decoder
 HEADLINES = {"reference_classifier_accuracy", "label_fidelity", "classification_accuracy_score"}
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes(judge: Judge, digits_checkpoint: Checkpoint, tmp_path: Path) -> None:
     """With a checkpoint every measure is taken, and a second run writes the same two files.
 
@@ -102,6 +103,7 @@ def test_data_without_labels_is_compared_by_pixels(judge: Judge) -> None:
     assert "reference classifier" not in page(found.report, found.galleries)
 
 
+@pytest.mark.slow
 def test_colour_images_of_any_shape(judge: Judge) -> None:
     """A decoder of 12 x 10 colour images with letters for labels takes the same way."""
     generator = np.random.default_rng(0)
@@ -138,6 +140,7 @@ def test_another_decoders_checkpoint_is_refused(
         judge.evaluate(onnx, card, checkpoint=digits_checkpoint)
 
 
+@pytest.mark.slow
 def test_the_card_tells_the_headlines(
     digits_checkpoint: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,6 +194,7 @@ def test_faults_are_one_line(tmp_path: Path, words: tuple[str, ...], told: str) 
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_no_report(
     judge: Judge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

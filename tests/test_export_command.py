@@ -41,6 +41,7 @@ def latentmill(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
     return process.returncode, output
 
 
+@pytest.mark.slow
 def test_from_images_to_a_published_decoder(tmp_path: Path) -> None:
     """Three commands lead from images to a decoder in storage, each telling what it did."""
     code, said = latentmill(tmp_path, "train", "--data", "digits", "--out", "d.pt", *QUICK)
@@ -103,6 +104,7 @@ def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return (folder / "whole.pt").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_interrupted_training_goes_on_to_the_same_checkpoint(
     tmp_path: Path, how: signal.Signals, never_stopped: bytes
@@ -127,6 +129,7 @@ def test_interrupted_training_goes_on_to_the_same_checkpoint(
     assert left == {"stopped.pt"}
 
 
+@pytest.mark.slow
 def test_restart_begins_anew(tmp_path: Path) -> None:
     """What an interrupted run left is refused under other arguments, and dropped by --restart."""
     (tmp_path / "d.pt.unfinished").write_bytes(b"left behind")

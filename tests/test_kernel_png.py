@@ -140,6 +140,7 @@ def test_golden_files(stored: bool) -> None:
     assert digest(stored=stored) == GOLDEN[stored]
 
 
+@pytest.mark.slow
 def test_a_plain_processor_writes_the_golden_files() -> None:
     """Without vector and checksum instructions the same bytes come about by other ways."""
     ended = subprocess.run(

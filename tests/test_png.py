@@ -120,6 +120,7 @@ def test_an_encoder_keeps_nothing_of_earlier_batches(
     assert alone == together
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("compression", list(Compression))
 def test_images_may_lie_in_memory_as_they_like(compression: Compression, channels: int) -> None:

@@ -82,6 +82,7 @@ def test_the_wheel_is_what_runs(installed: Path, tmp_path: Path) -> None:
     assert Path(told.strip()).is_relative_to(installed.parent)
 
 
+@pytest.mark.slow
 def test_the_demo_runs_from_the_wheel(
     installed: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
