@@ -58,10 +58,12 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_wheel_holds_what_runs(wheel: Path) -> None:
-    """Lua scripts, the decoder and its card, the type marker; no tests and no data."""
+    """Lua scripts, the console, the decoder and its card, the type marker; no tests and no data."""
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {
         "service/adapters/lua/claim.lua",
+        "service/api/console/index.html",
+        "service/api/console/app.js",
         "service/bundled_decoders/mnist/decoder.onnx",
         "service/bundled_decoders/mnist/card.json",
         "latentmill/__init__.py",
