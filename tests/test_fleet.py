@@ -178,3 +178,10 @@ def test_labels_are_told_from_any_sample_on(api: Api) -> None:
         status=422,
         slug="invalid-request",
     )
+
+
+def test_a_worker_of_a_later_version_is_told_too(api: Api) -> None:
+    """Two versions share one Redis while a fleet is upgraded; what is not known is left out."""
+    api.parts.ledger.heartbeat("new", slots=1, info='{"provider": "X", "colour": "red"}', ttl_s=60)
+    told = fleet_of(api)["workers"]
+    assert told == [{"name": "new", "slots": 1, "onnxruntime": "", "provider": "X", "device": ""}]

@@ -62,15 +62,11 @@ class Decoder:
 
     def batches(self, latents: Latents, label: str | LabelIds | None) -> Iterator[Images]:
         """The same, a forward pass at a time: each is to be used before anything else is asked of the iterator."""
-        batch = self.card.batch_size
-        of_each = None if label is None or isinstance(label, str) else label
-        label_ids = self._label_ids(label if isinstance(label, str) else None)
+        batch, label_ids = self.card.batch_size, self._label_ids(label, len(latents))
         with self.forward.drawing() as draw:
             for start in range(0, len(latents), batch):
-                rows = latents[start : start + batch]
-                if of_each is not None:
-                    label_ids = _padded(of_each[start : start + batch], batch)
-                yield draw(_padded(rows, batch), label_ids)[: len(rows)]
+                rows, ids = latents[start : start + batch], label_ids[start : start + batch]
+                yield draw(_padded(rows, batch), _padded(ids, batch))[: len(rows)]
 
     def draw(self, latents: Latents, label_ids: LabelIds) -> Images:
         """One forward pass: float32 [batch, latent_dim] and int64 [batch] -> uint8 [batch, H, W, C].
@@ -79,19 +75,22 @@ class Decoder:
         """
         return self.forward.draw(latents, label_ids)
 
-    def _label_ids(self, label: str | None) -> LabelIds:
-        """One label for a whole batch: int64 [batch]; without one, ids that are still to be filled in."""
-        label_id = 0
-        if self.card.labels and label is not None:
-            label_id = self.card.label_id(label)
-        return np.full(self.card.batch_size, label_id, np.int64)
+    def _label_ids(self, label: str | LabelIds | None, samples: int) -> LabelIds:
+        """int64 [samples]; zeros where the decoder has no labels."""
+        if not self.card.labels:
+            return np.zeros(samples, np.int64)
+        # A decoder with labels is always told one.
+        assert label is not None
+        if not isinstance(label, str):
+            return label
+        return np.full(samples, self.card.label_id(label), np.int64)
 
     def _check_image(self) -> None:
         # Also the warm-up: the first run allocates and tunes.
         card = self.card
         label = card.labels[0] if card.labels else None
         zeros = np.zeros((card.batch_size, card.latent_dim), np.float32)
-        images = self.draw(zeros, self._label_ids(label))
+        images = self.draw(zeros, self._label_ids(label, card.batch_size))
         wanted = (card.batch_size, card.image.height, card.image.width, card.image.channels)
         if images.shape != wanted or images.dtype != np.uint8:
             raise DecoderRefused(

@@ -11,7 +11,6 @@ from workers.body import Body
 from workers.checksums import Checksums
 from workers.decoder import Decoder, profile_of
 from workers.kernel.normals import draw_block
-from workers.labels import label_ids_of
 from workers.latents import draw_latents
 
 
@@ -37,7 +36,6 @@ def make_shard(
     `keep` is called after every batch; what it raises ends the work.
     """
     card, recipe = decoder.card, request.recipe
-    label_ids = label_ids_of(recipe, shard, card)
     archive, checksums = new_archive(recipe, shard, card, body), Checksums(body)
     for start in range(shard.start, shard.stop, BLOCK):
         stop = min(start + BLOCK, shard.stop)
@@ -46,7 +44,8 @@ def make_shard(
             temperature_milli=recipe.temperature_milli,
             draw=draw_block,
         )
-        labels = None if label_ids is None else label_ids[start - shard.start : stop - shard.start]
+        block = slice(start - shard.start, stop - shard.start)
+        labels = None if archive.label_ids is None else archive.label_ids[block]
         for images in decoder.batches(latents, labels):
             archive.add(images)
             checksums.update(images)

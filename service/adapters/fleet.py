@@ -12,8 +12,6 @@ from service.contract.request import ResolvedRequest
 
 #: Samples made are counted by spans of so many seconds of the server's clock, and told over as many spans.
 SPAN_S, SPANS = 10, 6
-
-
 #: Samples of a kind, and milliseconds without a new one, after which the oldest are forgotten.
 REMEMBERED, REMEMBERED_MS = 2**19, 30 * 86_400_000
 
@@ -50,8 +48,7 @@ class Fleet:
             pipe.hgetall("lm:workers:info")
             names, slots, infos = pipe.execute()
         return [
-            Worker(name=name, slots=int(slots.get(name, 0)), **json.loads(infos.get(name, "{}")))
-            for name in sorted(names)
+            _worker(name, slots.get(name, "0"), infos.get(name, "{}")) for name in sorted(names)
         ]
 
     def note_work(
@@ -82,9 +79,15 @@ class Fleet:
 
     def work(self, kind: str) -> Work:
         """What was made of a kind lately."""
-        with answered():
-            found = self._redis.hgetall(f"lm:work:{kind}")
-        return Work(**{field: int(amount) for field, amount in found.items()})
+        return self.works([kind])[0]
+
+    def works(self, kinds: Collection[str]) -> list[Work]:
+        """The same of several, in one round trip."""
+        with answered(), self._redis.pipeline(transaction=False) as pipe:
+            for kind in kinds:
+                pipe.hgetall(f"lm:work:{kind}")
+            found = pipe.execute()
+        return [Work(**{field: int(of[field]) for field in of}) for of in found]
 
     def samples_per_s(self) -> float:
         """Over the last whole spans: a minute."""
@@ -119,3 +122,11 @@ class Fleet:
     def _now_s(self) -> int:
         """Of the server's clock: workers' own clocks may differ."""
         return int(self._redis.time()[0])
+
+
+def _worker(name: str, slots: str, info: str) -> Worker:
+    # One of a later version may tell more.
+    told = {
+        field: value for field, value in json.loads(info).items() if field in Worker.model_fields
+    }
+    return Worker(name=name, slots=int(slots), **told)

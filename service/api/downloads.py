@@ -1,9 +1,9 @@
-"""What a job made, over HTTP: its manifest and its shards."""
+"""What a job made, over HTTP: its manifest, its shards, and the labels of its samples."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Header, Query
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from service.adapters.storage import Storage, StoredObject
@@ -17,6 +17,7 @@ from service.contract import layout
 from service.contract.errors import (
     JobUnfinished,
     ObjectMissing,
+    RequestInvalid,
     ShardExpired,
     ShardNotStored,
     Unavailable,
@@ -46,6 +47,13 @@ class ShardLink(Value):
 
     url: str | None
     expires_s: int | None
+
+
+class Labels(Value):
+    """The labels of samples `start` and on; "" for a decoder without labels."""
+
+    start: int
+    labels: list[str]
 
 
 _BYTES = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in MEDIA_TYPES.values()}
@@ -101,6 +109,26 @@ def get_shard_link(job_id: str, index: int, office: TheOffice, caller: Reader) -
     """Where one archive can be read without a key for a while: for pages, which may not see where a redirect leads."""
     url = _found(office, caller, job_id, index).url
     return ShardLink(url=url, expires_s=None if url is None else office.settings.signed_url_s)
+
+
+@router.get(
+    "/{job_id}/labels",
+    response_model=Labels,
+    responses=documented(UnknownJob, RequestInvalid, Unavailable),
+)
+def get_labels(
+    job_id: str,
+    office: TheOffice,
+    caller: Reader,
+    start: Annotated[int, Query(ge=0)] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Labels:
+    """Which label each sample of the job has, from `start` on: for mixes."""
+    request = describe(office.parts, known_form(job_id), owner=caller.owner).request
+    if request is None:
+        return Labels(start=start, labels=[])
+    stop = min(start + limit, request.count)
+    return Labels(start=start, labels=request.recipe.labels_between(start, max(start, stop)))
 
 
 class _Archive(NamedTuple):

@@ -179,33 +179,6 @@ async def get_job(
     return linked(job)
 
 
-class Labels(Value):
-    """The labels of samples `start` and on; "" for a decoder without labels."""
-
-    start: int
-    labels: list[str]
-
-
-@router.get(
-    "/jobs/{job_id}/labels",
-    response_model=Labels,
-    responses=documented(UnknownJob, RequestInvalid, Unavailable),
-)
-def get_labels(
-    job_id: str,
-    office: TheOffice,
-    caller: Reader,
-    start: Annotated[int, Query(ge=0)] = 0,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-) -> Labels:
-    """Which label each sample of the job has, from `start` on: for mixes."""
-    request = describe(office.parts, known_form(job_id), owner=caller.owner).request
-    if request is None:
-        return Labels(start=start, labels=[])
-    stop = min(start + limit, request.count)
-    return Labels(start=start, labels=request.recipe.labels_between(start, max(start, stop)))
-
-
 @router.post(
     "/jobs/{job_id}/cancel",
     status_code=202,

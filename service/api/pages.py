@@ -32,7 +32,7 @@ _POLICY = "; ".join(
 _FOLDER = files("service.api") / "console"
 #: Read once: by name, the bytes and their sum.
 _PARTS = {
-    entry.name: (entry.read_bytes(), f'"{sha256_hex(entry.read_bytes())}"')
+    entry.name: (content := entry.read_bytes(), f'"{sha256_hex(content)}"')
     for entry in _FOLDER.iterdir()
     if entry.is_file()
 }

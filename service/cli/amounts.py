@@ -6,7 +6,7 @@ from service.contract.errors import Fault, RequestInvalid
 from service.contract.mix import apportioned, balancing
 
 if TYPE_CHECKING:
-    from latentmill.client import Wanted
+    from latentmill.wanted import Wanted
 
 
 def how_many(

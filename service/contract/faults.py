@@ -41,7 +41,10 @@ def _which_labels(body: dict[str, Any]) -> list[Fault]:
 
 def _each_once(faults: list[Fault]) -> list[Fault]:
     """The first fault of each place."""
-    return list({fault.pointer: fault for fault in reversed(faults)}.values())[::-1]
+    first: dict[str, Fault] = {}
+    for fault in faults:
+        first.setdefault(fault.pointer, fault)
+    return list(first.values())
 
 
 def faults_of(error: ValidationError) -> list[Fault]:

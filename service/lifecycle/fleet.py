@@ -17,7 +17,7 @@ def work_kind(request: ResolvedRequest) -> str:
 
 def look_kind(request: ResolvedRequest, label: str | None) -> str:
     """What its bytes depend on, too: how the images of a label look at a temperature."""
-    return f"{work_kind(request)}:{request.temperature_milli}:{label}"
+    return f"{work_kind(request)}:{request.temperature_milli}:{label or ''}"
 
 
 class _Speeds:

@@ -56,16 +56,14 @@ def quote(
 
 def _bytes_each(fleet: Fleet, request: ResolvedRequest) -> float | None:
     """Of a sample: as its labels looked before at this temperature, or as the decoder's images did on the whole."""
-    shares = [(request.label, request.count)] if request.labels is None else request.labels.items()
-    total = 0.0
-    for label, count in shares:
-        work = fleet.work(look_kind(request, label))
-        if not work.samples:
-            work = fleet.work(work_kind(request))
-        if not work.samples:
-            return None
-        total += count * work.bytes / work.samples
-    return total / request.count
+    shares = request.labels or {request.label or "": request.count}
+    looks = [look_kind(request, label) for label in shares]
+    usual, *works = fleet.works([work_kind(request), *looks])
+    known = [work if work.samples else usual for work in works]
+    if not all(work.samples for work in known):
+        return None
+    each = zip(shares.values(), known, strict=True)
+    return sum(count * work.bytes / work.samples for count, work in each) / request.count
 
 
 def _first_labels(request: ResolvedRequest) -> list[str]:

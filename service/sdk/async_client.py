@@ -9,7 +9,8 @@ from functools import update_wrapper
 from types import TracebackType
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from latentmill.client import Client, completed, pauses, timed_out
+from latentmill.client import Client
+from latentmill.waiting import completed, pauses, timed_out
 
 from service.contract.job import Job
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypedDict, Unpack
+from typing import Any, Unpack
 from urllib.parse import quote
 
 from latentmill.archive import Arrays, joined, read_archive
@@ -14,35 +14,20 @@ from latentmill.download import Meter, OnBytes, download, fetch
 from latentmill.events import events
 from latentmill.transport import Transport
 from latentmill.verify import OnShard, Verification, verify_stored
+from latentmill.waiting import completed, pauses, timed_out
+from latentmill.wanted import Wanted, request_body
 
 from service.contract.card import DecoderCard
 from service.contract.errors import (
     Fault,
-    JobCancelled,
-    JobFailed,
     RequestInvalid,
     UnknownJob,
-    WaitTimedOut,
 )
-from service.contract.job import Job, Status
+from service.contract.job import Job
 from service.contract.manifest import Manifest
 from service.contract.repair import RepairReport
 from service.contract.request import JOB_ID
 from service.contract.sample import NO_LABEL
-
-_FIRST_LOOK_S = 0.02
-
-
-class Wanted(TypedDict, total=False):
-    """What is asked for beside decoder and label; the server chooses what is left out."""
-
-    count: int
-    labels: Mapping[str, int] | None
-    seed: int | str | None
-    format: str
-    temperature: float
-    compression: str
-    shard_size: int | None
 
 
 class Client:
@@ -229,28 +214,6 @@ class Client:
         return [DecoderCard.model_validate(card, extra="ignore") for card in answer["decoders"]]
 
 
-def request_body(decoder: str, label: int | str | None, what: "Wanted") -> dict[str, Any]:
-    """The body of a request; what was not given is left out, for the server to choose."""
-    given = {"decoder": decoder, "label": label} | what
-    return {name: value for name, value in given.items() if value is not None}
-
-
-def pauses(timeout_s: float | None, poll_s: float) -> Iterator[float]:
-    """Seconds to wait after each look at a job, few at first; the last look is at the deadline."""
-    deadline = float("inf") if timeout_s is None else time.monotonic() + timeout_s
-    pause_s = min(_FIRST_LOOK_S, poll_s)
-    left_s = deadline - time.monotonic()
-    while left_s > 0:
-        yield min(pause_s, left_s)
-        left_s, pause_s = deadline - time.monotonic(), min(poll_s, pause_s * 1.3)
-    yield 0.0
-
-
-def timed_out(job: str | Job, timeout_s: float | None) -> WaitTimedOut:
-    job_id = job if isinstance(job, str) else job.id
-    return WaitTimedOut(f"job {job_id} has not ended after {timeout_s} s; it goes on")
-
-
 def _path(job: str | Job) -> str:
     job_id = job if isinstance(job, str) else job.id
     # What cannot be an id is never part of a URL.
@@ -266,11 +229,3 @@ def _job(answer: Any) -> Job:
 
 def _report(answer: Any) -> RepairReport:
     return RepairReport.model_validate(answer, extra="ignore")
-
-
-def completed(job: Job) -> Job:
-    if job.status == Status.FAILED:
-        raise JobFailed(f"job {job.id} failed: {job.error}")
-    if job.status == Status.CANCELLED:
-        raise JobCancelled(f"job {job.id} was cancelled")
-    return job

@@ -11,7 +11,7 @@ from workers.archives.parquet import ParquetArchive
 from workers.archives.tar import TarArchive
 from workers.archives.zip import zip_archive
 from workers.body import Body
-from workers.decoder import Images
+from workers.decoder import Images, LabelIds
 
 
 class Archive(Protocol):
@@ -19,6 +19,9 @@ class Archive(Protocol):
 
     encoder: str
     """What can change the archive's bytes while its pixels stay the same; part of the profile."""
+
+    label_ids: LabelIds | None
+    """Of the samples that it is to be given, int64 [samples]; None for a decoder without labels."""
 
     def add(self, images: Images) -> None:
         """The next samples, uint8 [n, H, W, C]. What the body holds stays as it is, so it can be hashed at once."""

@@ -28,7 +28,7 @@ class NpzArchive:
     """See `workers.archives.Archive`."""
 
     def __init__(self, recipe: Recipe, shard: Shard, card: DecoderCard, body: Body) -> None:
-        self._label_ids = label_ids_of(recipe, shard, card)
+        self.label_ids = label_ids_of(recipe, shard, card)
         self._shard, self._card, self._body = shard, card, body
         image = card.image
         size = shard.samples * image.size_bytes
@@ -70,8 +70,8 @@ class NpzArchive:
         tables: list[tuple[str, npt.NDArray[Any]]] = [
             ("indexes", np.arange(self._shard.start, self._shard.stop, dtype="<i8"))
         ]
-        if self._label_ids is not None:
-            tables.append(("labels", self._label_ids.astype("<i8")))
+        if self.label_ids is not None:
+            tables.append(("labels", self.label_ids.astype("<i8")))
             tables.append(("label_names", np.array(self._card.labels, "<U64")))
         return tables
 

@@ -43,7 +43,7 @@ class ParquetArchive:
 
     def __init__(self, recipe: Recipe, shard: Shard, card: DecoderCard, body: Body) -> None:
         self._png, self._body = png_encoder(card.image, recipe.compression), body
-        self._label_ids = label_ids_of(recipe, shard, card)
+        self.label_ids = label_ids_of(recipe, shard, card)
         self._start = self._next = shard.start
         self.encoder = f"{self._png.version} pyarrow-{version('pyarrow')}"
         group = max(1, min(_GROUP, shard.samples, _GROUP_BYTES // self._png.largest))
@@ -75,9 +75,9 @@ class ParquetArchive:
     def _put_group(self) -> None:
         count = self._rows.count
         columns = [self._images(), self._indexes()]
-        if self._label_ids is not None:
+        if self.label_ids is not None:
             done = self._next - self._start
-            columns.insert(1, pa.array(self._label_ids[done : done + count]))
+            columns.insert(1, pa.array(self.label_ids[done : done + count]))
         table = pa.Table.from_arrays(columns, schema=self._schema)
         # No more than one row group is ever held beside the body.
         self._pages.move_to(self._body, self._pages.size)

@@ -29,11 +29,9 @@ class TarArchive:
         self.encoder = self._png.version
         first = f"{shard.start:0{NAME[1]}d}"
         self._header = _template(_header(f"{first}.png", 0) + bytes(BLOCK_BYTES))
-        label_ids = label_ids_of(recipe, shard, card)
-        none = np.empty(0, np.int64)
-        used, self._places = np.unique(
-            none if label_ids is None else label_ids, return_inverse=True
-        )
+        self.label_ids = label_ids_of(recipe, shard, card)
+        ids = np.empty(0, np.int64) if self.label_ids is None else self.label_ids
+        used, self._places = np.unique(ids, return_inverse=True)
         labels = [_label(first, int(label_id)) for label_id in used]
         self._label_size = len(labels[0]) if labels else 0
         self._labels = np.array([_template(label) for label in labels or [b""]])

@@ -52,6 +52,7 @@ class ZipArchive(ABC):
             body,
             shard,
         )
+        self.label_ids = label_ids_of(recipe, shard, card)
         self._crcs, self._sizes = (np.empty(shard.samples, np.uint32) for _ in range(2))
         self._added = 0
         self.encoder = " ".join(sorted({*self._png.version.split(), ISAL}))
@@ -119,9 +120,8 @@ class MixedZip(ZipArchive):
 
     def __init__(self, recipe: Recipe, shard: Shard, card: DecoderCard, body: Body) -> None:
         super().__init__(recipe, shard, card, body)
-        label_ids = label_ids_of(recipe, shard, card)
-        assert label_ids is not None
-        used, self._places = np.unique(label_ids, return_inverse=True)
+        assert self.label_ids is not None
+        used, self._places = np.unique(self.label_ids, return_inverse=True)
         self._labels = [card.labels[label_id] for label_id in used]
         firsts = [
             Member(_name(label, shard.start), method=STORED, offset=0) for label in self._labels

@@ -6,13 +6,20 @@ from numba import njit
 
 from workers.kernel.copying import copy
 from workers.kernel.png import Files
-from workers.kernel.zip import Bytes, Numbers, put_le
+from workers.kernel.zip import (
+    ENTRY_CRC,
+    ENTRY_HEADER,
+    ENTRY_OFFSET,
+    LOCAL_CRC,
+    LOCAL_HEADER,
+    Bytes,
+    Numbers,
+    put_le,
+)
 
 #: Headers are rows of bytes, one for each folder: how many bytes of each count, and which of them each file has.
 Whole = npt.NDArray[np.int64]
 
-_LOCAL_CRC, _ENTRY_CRC, _ENTRY_OFFSET = 14, 16, 42
-_LOCAL_HEADER, _ENTRY_HEADER = 30, 46
 _DIGITS, _SUFFIX = 12, 4
 
 
@@ -45,9 +52,9 @@ def put_mixed_members(
         start, packed = files.ends[number], files.ends[number + 1] - files.ends[number]
         size = header_sizes[places[number]]
         copy(headers[places[number]], 0, size, out, at)
-        put_le(out, at + _LOCAL_CRC, files.crcs[number])
-        put_le(out, at + _LOCAL_CRC + 4, np.uint32(packed))
-        put_le(out, at + _LOCAL_CRC + 8, np.uint32(packed))
+        put_le(out, at + LOCAL_CRC, files.crcs[number])
+        put_le(out, at + LOCAL_CRC + 4, np.uint32(packed))
+        put_le(out, at + LOCAL_CRC + 8, np.uint32(packed))
         _put_name(out, at + size, first + number)
         copy(files.data, start, packed, out, at + size)
         crcs[number], sizes[number] = files.crcs[number], packed
@@ -70,11 +77,11 @@ def put_mixed_directory(
     for number in range(crcs.size):
         size = entry_sizes[places[number]]
         copy(entries[places[number]], 0, size, out, at)
-        put_le(out, at + _ENTRY_CRC, crcs[number])
-        put_le(out, at + _ENTRY_CRC + 4, sizes[number])
-        put_le(out, at + _ENTRY_CRC + 8, sizes[number])
-        put_le(out, at + _ENTRY_OFFSET, offset)
+        put_le(out, at + ENTRY_CRC, crcs[number])
+        put_le(out, at + ENTRY_CRC + 4, sizes[number])
+        put_le(out, at + ENTRY_CRC + 8, sizes[number])
+        put_le(out, at + ENTRY_OFFSET, offset)
         _put_name(out, at + size, first + number)
         at += size
-        offset += np.uint32(_LOCAL_HEADER + size - _ENTRY_HEADER) + sizes[number]
+        offset += np.uint32(LOCAL_HEADER + size - ENTRY_HEADER) + sizes[number]
     return at

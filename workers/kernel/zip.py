@@ -12,8 +12,8 @@ Bytes = npt.NDArray[np.uint8]
 Numbers = npt.NDArray[np.uint32]
 
 #: Where CRC-32 and the two sizes stand in a local header and in an entry of the directory.
-_LOCAL_CRC, _ENTRY_CRC, _ENTRY_OFFSET = 14, 16, 42
-_LOCAL_HEADER, _ENTRY_HEADER = 30, 46
+LOCAL_CRC, ENTRY_CRC, ENTRY_OFFSET = 14, 16, 42
+LOCAL_HEADER, ENTRY_HEADER = 30, 46
 
 
 @njit(nogil=True, cache=True, inline="always")
@@ -55,9 +55,9 @@ def put_headers(
         at = files.ends[number]
         packed = files.ends[number + 1] - at - size
         crcs[number], sizes[number] = files.crcs[number], packed
-        put_le(header, _LOCAL_CRC, files.crcs[number])
-        put_le(header, _LOCAL_CRC + 4, np.uint32(packed))
-        put_le(header, _LOCAL_CRC + 8, np.uint32(packed))
+        put_le(header, LOCAL_CRC, files.crcs[number])
+        put_le(header, LOCAL_CRC + 4, np.uint32(packed))
+        put_le(header, LOCAL_CRC + 8, np.uint32(packed))
         _put_exactly(header, size, files.data, at)
         count_up(header, digit)
 
@@ -77,13 +77,13 @@ def put_directory(
     """
     at, offset = 0, np.uint32(0)
     for number in range(crcs.size):
-        put_le(entry, _ENTRY_CRC, crcs[number])
-        put_le(entry, _ENTRY_CRC + 4, sizes[number])
-        put_le(entry, _ENTRY_CRC + 8, sizes[number])
-        put_le(entry, _ENTRY_OFFSET, offset)
+        put_le(entry, ENTRY_CRC, crcs[number])
+        put_le(entry, ENTRY_CRC + 4, sizes[number])
+        put_le(entry, ENTRY_CRC + 8, sizes[number])
+        put_le(entry, ENTRY_OFFSET, offset)
         copy(entry, 0, size, out, at)
         at += size
-        offset += np.uint32(_LOCAL_HEADER + size - _ENTRY_HEADER) + sizes[number]
+        offset += np.uint32(LOCAL_HEADER + size - ENTRY_HEADER) + sizes[number]
         count_up(entry, digit)
     return at
 
