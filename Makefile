@@ -9,6 +9,8 @@ PEERS := .venv-peers
 DECODER ?= deploy/decoders/mnist
 # How many stories `make simulate` plays; one takes a quarter of a second of a core.
 SEEDS ?= 500
+# Every process of a test would compile our own modules anew where an image sets this, a third of the time that it starts in.
+export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -26,7 +28,7 @@ up: $(VENV)/.cpu ## install and run everything on this machine until Ctrl-C
 test: $(VENV)/.dev ## install and run every test that needs no server of its own
 	$(BIN)/pytest -n 3 --dist loadfile
 
-test-slow: $(VENV)/.dev ## the tests that train, and others that take long (six minutes on 2 cores)
+test-slow: $(VENV)/.dev ## the tests that train, kill and wait (eight minutes on 2 cores)
 	$(BIN)/pytest -n 3 --dist loadfile -m slow
 
 test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minutes on 2 cores; two need root and iproute2)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from export.publish import publish
 from service.contract import layout
 from service.contract.job import Job, Status
@@ -9,6 +11,8 @@ from tests.fixtures.decoders import tiny_decoder
 from tests.fixtures.fleet import SLOW, Fleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.undisturbed import undisturbed
+
+pytestmark = pytest.mark.slow
 
 
 def test_a_broken_decoder_fails_its_jobs_alone(fleet: Fleet) -> None:

@@ -2,11 +2,15 @@
 
 import signal
 
+import pytest
+
 from service.contract.job import Job, Status
 from tests.fixtures.fleet import SLOW, Fleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.role import Role
 from tests.fixtures.undisturbed import undisturbed
+
+pytestmark = pytest.mark.slow
 
 
 def test_killed_workers_lose_nothing(fleet: Fleet) -> None:

@@ -10,6 +10,8 @@ from tests.fixtures.fleet import SLOW, Fleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.undisturbed import undisturbed
 
+pytestmark = pytest.mark.slow
+
 
 def _flushed(fleet: Fleet) -> None:
     fleet.redis.flushall()

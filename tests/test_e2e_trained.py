@@ -23,6 +23,8 @@ from service.local.stack import Stack
 from workers.decoder import Images
 from workers.latents import draw_latents
 
+pytestmark = pytest.mark.slow
+
 SEED, COUNT = 20_261, 1500
 COLOURS = {"amber": (240, 170, 20), "teal": (10, 130, 130)}
 SMALL: dict[str, Any] = {

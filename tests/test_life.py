@@ -4,10 +4,14 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from service.contract.job import Status
 from tests.fixtures.fleet import NewFleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.undisturbed import undisturbed
+
+pytestmark = pytest.mark.slow
 
 #: A second and a half of work in each, on one core.
 LONG = {"decoder": "large", "compression": "small", "shard_size": 16_384}
