@@ -1,5 +1,6 @@
 """What is told of the fleet and of the time left: counted by hand here, and true of what Redis and storage hold."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,7 +10,7 @@ from service.adapters.fleet import REMEMBERED, SPAN_S
 from service.adapters.ledger import Ledger
 from service.contract.key import Scope
 from service.contract.request import ResolvedRequest
-from service.lifecycle.fleet import look_kind, work_kind
+from service.lifecycle.fleet import longest_share, look_kind, work_kind
 from service.lifecycle.keys import create_key
 from tests.fixtures.api import Api, problem_of
 
@@ -41,6 +42,7 @@ def test_an_idle_fleet_of_nobody(api: Api) -> None:
     assert fleet_of(api) == {
         "workers": [],
         "slots": 0,
+        "cores": 0,
         "active_jobs": 0,
         "queued_messages": 0,
         "samples_left": 0,
@@ -90,6 +92,17 @@ def test_what_was_made_long_ago_is_forgotten(ledger: Ledger) -> None:
     assert 1000 <= work.busy_ms / work.samples * (REMEMBERED // 20) < 1400
 
 
+def test_workers_that_forget_at_once_forget_half(ledger: Ledger) -> None:
+    """Not all of it: what is left would be a ratio of two remainders."""
+    made = {"samples": REMEMBERED // 20, "size_bytes": 100, "busy_ms": 1000}
+    with ThreadPoolExecutor(8) as workers:
+        for noted in [workers.submit(ledger.fleet.note_work, ["kind"], **made) for _ in range(400)]:
+            noted.result()
+    work = ledger.fleet.work("kind")
+    assert REMEMBERED * 0.45 <= work.samples <= REMEMBERED * 1.1
+    assert work.busy_ms / work.samples * (REMEMBERED // 20) == pytest.approx(1000, rel=0.01)
+
+
 def test_jobs_before_it(api: Api) -> None:
     """An owner's earlier jobs come first; without a worker nobody can tell when."""
     first = api.accepted(count=1000)
@@ -97,7 +110,8 @@ def test_jobs_before_it(api: Api) -> None:
     assert estimate_of(api, second["id"]) == {"jobs_ahead": 1, "seconds": None}
     api.parts.ledger.heartbeat("one", slots=2, info=INFO, ttl_s=60)
     worked(api, first, samples=1000, busy_ms=1000)
-    assert estimate_of(api, first["id"]) == {"jobs_ahead": 0, "seconds": 0.5}
+    # Its only shard is made in one slot, whatever the other does.
+    assert estimate_of(api, first["id"]) == {"jobs_ahead": 0, "seconds": 1.0}
     assert estimate_of(api, second["id"]) == {"jobs_ahead": 1, "seconds": 1.0}
 
 
@@ -131,6 +145,39 @@ def test_a_job_that_has_ended_waits_for_nobody(api: Api) -> None:
     job = api.completed(count=10)
     api.accepted(count=1000, seed=5)
     assert estimate_of(api, job["id"]) == {"jobs_ahead": 0, "seconds": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("samples", "slots", "longest"),
+    [
+        *((0, 2, 0), (10, 2, 10), (1024, 1, 1024), (1025, 1, 1025), (1025, 2, 1024)),
+        *((2049, 2, 1025), (5 * 1024, 4, 2048), (4 * 1024 + 1, 4, 1025), (7 * 1024 + 9, 4, 2048)),
+    ],
+)
+def test_a_shard_is_made_in_one_slot(samples: int, slots: int, longest: int) -> None:
+    """The slot with most to make decides when a job ends, as shards handed out one by one show."""
+    assert longest_share(samples, shard_size=1024, cores=slots) == longest
+    made = [0] * slots
+    for start in range(0, samples, 1024):
+        made[made.index(min(made))] += min(1024, samples - start)
+    assert max(made) == longest
+
+
+def test_a_quote_is_of_the_slot_with_most_to_make(api: Api) -> None:
+    """Five shards on two slots take three rounds; what is stored takes no time."""
+    body = {"decoder": "tiny", "label": 3, "seed": 42, "shard_size": 1024}
+
+    def seconds(count: int) -> float:
+        answer = api.http.post("/v1/quotes", json=body | {"count": count})
+        return float(answer.json()["seconds"])
+
+    stored = api.completed(count=1024)
+    api.parts.ledger.heartbeat("one", slots=2, info=INFO, ttl_s=60)
+    # So much that what the one shard took is lost in it: a second for 1,024 samples.
+    worked(api, stored, samples=1024 * 500, busy_ms=500_000)
+    assert seconds(1024) == 0
+    assert seconds(2 * 1024) == seconds(3 * 1024) == pytest.approx(1, rel=0.01)
+    assert seconds(6 * 1024) == pytest.approx(3, rel=0.01)
 
 
 def test_a_quote_knows_how_labels_look(api: Api) -> None:
@@ -184,4 +231,6 @@ def test_a_worker_of_a_later_version_is_told_too(api: Api) -> None:
     """Two versions share one Redis while a fleet is upgraded; what is not known is left out."""
     api.parts.ledger.heartbeat("new", slots=1, info='{"provider": "X", "colour": "red"}', ttl_s=60)
     told = fleet_of(api)["workers"]
-    assert told == [{"name": "new", "slots": 1, "onnxruntime": "", "provider": "X", "device": ""}]
+    assert told == [
+        {"name": "new", "slots": 1, "cores": 1, "onnxruntime": "", "provider": "X", "device": ""}
+    ]

@@ -24,7 +24,7 @@ from workers.sign import Sign
 heart.BEAT_S = 0.05
 parts, watch = open_parts(Settings(redis_url=sys.argv[1], storage_url="file:///tmp")), Watch()
 beating = heart.Heart(
-    parts.ledger, parts.queue, watch, Sign(None), name="w1", slots=1, profile={}, limit_s=0.5
+    parts.ledger, parts.queue, watch, Sign(None), name="w1", slots=1, info={}, limit_s=0.5
 )
 if sys.argv[2] == "hung":
     watch.holding(Lease(parts.ledger, "job-0001", 0, heartbeat_s=0.5)).__enter__()
@@ -71,7 +71,7 @@ def test_a_heart_counts_its_slots_and_says_goodbye(
     """Dispatch sizes its window by workers that beat."""
     queue = new_parts(redis_url, tmp_path).queue
     sign = Sign(tmp_path / "beat")
-    heart = Heart(ledger, queue, Watch(), sign, name="w1", slots=3, profile={}, limit_s=60)
+    heart = Heart(ledger, queue, Watch(), sign, name="w1", slots=3, info={}, limit_s=60)
     heart.start()
     with redis.Redis.from_url(redis_url, decode_responses=True) as client:
         for _ in range(200):

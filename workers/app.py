@@ -67,7 +67,7 @@ def _deliver(settings: WorkerSettings, studio: Studio) -> int:
         *(studio.parts.ledger, studio.parts.queue, studio.watch, Sign(settings.heartbeat_file)),
         name=name,
         slots=settings.slots,
-        profile=profile,
+        info=profile | {"cores": settings.cores},
         limit_s=settings.shard_timeout_s,
     )
 

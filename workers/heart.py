@@ -3,6 +3,7 @@
 import json
 import os
 import threading
+from collections.abc import Mapping
 
 import structlog
 
@@ -39,12 +40,12 @@ class Heart(threading.Thread):
         *,
         name: str,
         slots: int,
-        profile: dict[str, str],
+        info: Mapping[str, str | int],
         limit_s: float,
     ) -> None:
         super().__init__(name="heart", daemon=True)
         self._ledger, self._queue, self._watch, self._sign = ledger, queue, watch, sign
-        self._worker, self._slots, self._info = name, slots, json.dumps(profile)
+        self._worker, self._slots, self._info = name, slots, json.dumps(dict(info))
         self._limit_s = limit_s
         self._stopped, self._retired = threading.Event(), threading.Event()
         self._hungry_beats, self._taken = 0, 0

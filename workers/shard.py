@@ -104,26 +104,30 @@ def _stored(
         record = adopt(studio.parts.storage, key, keep=keep)
     if record is not None:
         return record, True
-    started = time.monotonic()
     log.debug("shard_making", job=lease.job_id, shard=index, key=key)
     with studio.bodies.one() as body:
-        made = _made(studio, request, shard, body, lease)
+        made, busy_s = _made(studio, request, shard, body, lease)
         # Before the write, so that a worker that was paused past its lease does not write for nothing.
         lease.renew()
         with lease.held():
             record = _write(studio, key, made)
-    _note_work(studio.parts, request, record, busy_s=time.monotonic() - started)
+    _note_work(studio.parts, request, record, busy_s=busy_s)
     offer_audit(
         *(studio.parts, lease.job_id, request, shard), maker=studio.name, share=studio.audit_share
     )
     return record, False
 
 
-def _made(studio: Studio, request: ResolvedRequest, shard: Shard, body: Body, lease: Lease) -> Made:
+def _made(
+    studio: Studio, request: ResolvedRequest, shard: Shard, body: Body, lease: Lease
+) -> tuple[Made, float]:
+    """The archive, and the seconds that it took a core."""
     with lease.held():
         decoder = studio.sessions.get(request.decoder, request.digest)
     with studio.cores.one(small=request.shards == 1, keep=lease.keep) as keep:
-        return make_shard(decoder, request, shard, body, device=studio.device, keep=keep)
+        started = time.monotonic()
+        made = make_shard(decoder, request, shard, body, device=studio.device, keep=keep)
+        return made, time.monotonic() - started
 
 
 def _write(studio: Studio, key: str, made: Made) -> ShardRecord:

@@ -1,7 +1,7 @@
 """The fleet as Redis knows it: who works, how fast, and what is left to be made. Nothing is decided by it."""
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, NamedTuple
 
 import redis
@@ -27,7 +27,7 @@ class Unfinished(NamedTuple):
 
 
 class Work(NamedTuple):
-    """What all workers made of one kind lately: samples, bytes of archives, and the time that took one slot."""
+    """What all workers made of one kind lately: samples, bytes of archives, and the time that took one core."""
 
     samples: int = 0
     bytes: int = 0
@@ -37,8 +37,9 @@ class Work(NamedTuple):
 class Fleet:
     """Every method raises LedgerUnavailable when Redis does not answer."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: redis.Redis, run: Callable[..., Any]) -> None:
         self._redis: Any = client
+        self._run = run
 
     def workers(self) -> list[Worker]:
         """Workers that are believed alive, by name."""
@@ -51,31 +52,19 @@ class Fleet:
             _worker(name, slots.get(name, "0"), infos.get(name, "{}")) for name in sorted(names)
         ]
 
+    def cores(self) -> int:
+        """Shards that all live workers make at once."""
+        return sum(worker.cores for worker in self.workers())
+
     def note_work(
         self, kinds: Collection[str], *, samples: int, size_bytes: int, busy_ms: int
     ) -> None:
         """Add one made shard to what speeds and sizes are computed from, under each of its kinds."""
         with answered():
             span = f"lm:made:{self._now_s() // SPAN_S}"
-            made = Work(samples, size_bytes, busy_ms)
-            with self._redis.pipeline(transaction=False) as pipe:
-                pipe.incrby(span, samples)
-                pipe.pexpire(span, 2000 * SPAN_S * SPANS)
-                for kind in kinds:
-                    for field, amount in made._asdict().items():
-                        pipe.hincrby(f"lm:work:{kind}", field, amount)
-                    pipe.pexpire(f"lm:work:{kind}", REMEMBERED_MS)
-                totals = pipe.execute()[2::4]
-            for kind, total in zip(kinds, totals, strict=True):
-                if total > REMEMBERED:
-                    self._forget_half(kind)
-
-    def _forget_half(self, kind: str) -> None:
-        """What was made long ago says little of how fast the fleet is now."""
-        with self._redis.pipeline(transaction=False) as pipe:
-            for field, amount in self.work(kind)._asdict().items():
-                pipe.hincrby(f"lm:work:{kind}", field, -(amount // 2))
-            pipe.execute()
+        made = (samples, size_bytes, busy_ms)
+        kept = (REMEMBERED, REMEMBERED_MS)
+        self._run("work_note", "", span, 2000 * SPAN_S * SPANS, *made, *kept, *kinds)
 
     def work(self, kind: str) -> Work:
         """What was made of a kind lately."""
@@ -129,4 +118,5 @@ def _worker(name: str, slots: str, info: str) -> Worker:
     told = {
         field: value for field, value in json.loads(info).items() if field in Worker.model_fields
     }
-    return Worker(name=name, slots=int(slots), **told)
+    # One of an earlier version does not tell its cores.
+    return Worker(name=name, slots=int(slots), **({"cores": int(slots)} | told))

@@ -4,10 +4,14 @@ from service.contract.value import Value
 
 
 class Worker(Value):
-    """One live worker process and the profile it makes shards with."""
+    """One live worker process and the profile it makes shards with.
+
+    It has a shard in hand in each slot, and makes as many at once as it has `cores`: the others are read or stored.
+    """
 
     name: str
     slots: int
+    cores: int
     onnxruntime: str = ""
     provider: str = ""
     device: str = ""
@@ -16,12 +20,13 @@ class Worker(Value):
 class FleetReport(Value):
     """The fleet now. `samples_per_s` is of the last minute; a sample is left until its shard is stored.
 
-    `backlog_s`: seconds that all live slots need for all that is left. Null where no shard of such a decoder
+    `backlog_s`: seconds that all cores of live workers need for all that is left. Null where no shard of such a decoder
     and format has been made yet, or no worker lives.
     """
 
     workers: list[Worker]
     slots: int
+    cores: int
     active_jobs: int
     queued_messages: int
     samples_left: int

@@ -20,8 +20,15 @@ def look_kind(request: ResolvedRequest, label: str | None) -> str:
     return f"{work_kind(request)}:{request.temperature_milli}:{label or ''}"
 
 
+def longest_share(samples: int, *, shard_size: int, cores: int) -> int:
+    """Samples that the busiest of so many cores makes of a job of which `samples` are left: a shard is made on one."""
+    full, tail = divmod(samples, shard_size)
+    rounds, over = divmod(full, cores)
+    return rounds * shard_size + (shard_size if over else tail)
+
+
 class _Speeds:
-    """Busy seconds of one slot for a sample, by kind of work; each kind is read once."""
+    """Busy seconds of one core for a sample, by kind of work; each kind is read once."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -37,6 +44,12 @@ class _Speeds:
             total += job.samples_left * (each_s or 0)
         return total
 
+    def alone_s(self, job: Unfinished, cores: int) -> float:
+        """Seconds that the job takes with all cores for itself, if its kind is known."""
+        size = job.request.shard_size
+        longest = longest_share(job.samples_left, shard_size=size, cores=cores)
+        return longest * (self._of(work_kind(job.request)) or 0)
+
     def _of(self, kind: str) -> float | None:
         if kind not in self._known:
             work = self._parts.ledger.fleet.work(kind)
@@ -48,16 +61,17 @@ def report_fleet(parts: Parts) -> FleetReport:
     """Raises LedgerUnavailable."""
     fleet = parts.ledger.fleet
     workers, jobs = fleet.workers(), list(fleet.unfinished())
-    slots = sum(worker.slots for worker in workers)
+    cores = sum(worker.cores for worker in workers)
     busy_s = _Speeds(parts).busy_s(jobs)
     return FleetReport(
         workers=workers,
-        slots=slots,
+        slots=sum(worker.slots for worker in workers),
+        cores=cores,
         active_jobs=len(jobs),
         queued_messages=parts.queue.length(),
         samples_left=sum(job.samples_left for job in jobs),
         samples_per_s=round(fleet.samples_per_s(), 1),
-        backlog_s=round(busy_s / slots, 3) if slots and busy_s is not None else None,
+        backlog_s=round(busy_s / cores, 3) if cores and busy_s is not None else None,
     )
 
 
@@ -73,11 +87,14 @@ def estimate(parts: Parts, job: Job, *, owner: str) -> Estimate:
         elif other.job_id == job.id or other.created_ms < accepted_ms:
             ours.append(other)
     ahead = sum(other.job_id != job.id for other in ours)
-    speeds, slots = _Speeds(parts), parts.ledger.live_slots()
+    speeds, cores = _Speeds(parts), parts.ledger.fleet.cores()
     own_s = speeds.busy_s(ours)
     theirs_s = [speeds.busy_s(jobs) for jobs in others.values()]
-    if own_s is None or not slots:
+    if own_s is None or not cores:
         return Estimate(jobs_ahead=ahead, seconds=None)
     # Whoever's work nobody can time delays us by its turns all the same.
     delay_s = sum(own_s if busy_s is None else min(own_s, busy_s) for busy_s in theirs_s)
-    return Estimate(jobs_ahead=ahead, seconds=round((own_s + delay_s) / slots, 3))
+    alone_s = max(
+        (speeds.alone_s(other, cores) for other in ours if other.job_id == job.id), default=0
+    )
+    return Estimate(jobs_ahead=ahead, seconds=round(max(alone_s, (own_s + delay_s) / cores), 3))

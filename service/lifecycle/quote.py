@@ -2,13 +2,14 @@
 
 from typing import Any
 
-from service.adapters.fleet import Fleet
+from service.adapters.fleet import Fleet, Work
 from service.contract.mix import first_labels
 from service.contract.request import ResolvedRequest
+from service.contract.shard import shard_at
 from service.contract.value import Value
 from service.lifecycle.check import check_request
 from service.lifecycle.finish import stored_shards
-from service.lifecycle.fleet import look_kind, work_kind
+from service.lifecycle.fleet import longest_share, look_kind, work_kind
 from service.lifecycle.parts import Parts
 
 #: As many samples' labels are told as a page shows at first.
@@ -18,7 +19,8 @@ FIRST = 24
 class Quote(Value):
     """`bytes` and `seconds` come from shards made before with this decoder and format; null while there are none.
 
-    `seconds` is the time that all live workers need for what is not stored; null too while no worker lives.
+    `seconds` is the time that live workers need for what is not stored, if nobody else asks for anything: that of the
+    core with most to make, since a shard is made on one. Null too while no worker lives.
     """
 
     samples: int
@@ -38,20 +40,27 @@ def quote(
         parts.storage, body, max_count=max_count, webhook_hosts=webhook_hosts
     )
     # A drawn seed has never been used, so nothing of it can be stored.
-    stored = len(list(stored_shards(parts.storage, request))) if body.get("seed") is not None else 0
-    work, slots = parts.ledger.fleet.work(work_kind(request)), parts.ledger.live_slots()
-    missing = max(0, request.count - stored * request.shard_size)
+    stored = list(stored_shards(parts.storage, request)) if body.get("seed") is not None else []
+    work, cores = parts.ledger.fleet.work(work_kind(request)), parts.ledger.fleet.cores()
+    missing = request.count - sum(_samples_of(request, index) for index in stored)
     each = _bytes_each(parts.ledger.fleet, request)
     return Quote(
         samples=request.count,
         first_labels=_first_labels(request),
         shards=request.shards,
-        shards_stored=stored,
+        shards_stored=len(stored),
         bytes=None if each is None else round(request.count * each),
-        seconds=round(missing * work.busy_ms / work.samples / 1000 / slots, 3)
-        if work.samples and slots
-        else None,
+        seconds=_seconds(request, missing, work, cores) if work.samples and cores else None,
     )
+
+
+def _samples_of(request: ResolvedRequest, index: int) -> int:
+    return shard_at(index, count=request.count, shard_size=request.shard_size).samples
+
+
+def _seconds(request: ResolvedRequest, missing: int, work: Work, cores: int) -> float:
+    longest = longest_share(missing, shard_size=request.shard_size, cores=cores)
+    return round(longest * work.busy_ms / work.samples / 1000, 3)
 
 
 def _bytes_each(fleet: Fleet, request: ResolvedRequest) -> float | None:

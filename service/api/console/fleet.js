@@ -22,16 +22,16 @@ async function watch(show, signal) {
   }
 }
 
-function told({ workers, slots, active_jobs: active, queued_messages: messages, samples_left: left, samples_per_s: speed, backlog_s: backlog }) {
-  const rows = workers.map(({ name, slots: own, provider, device, onnxruntime }) => [name, String(own), provider, device, onnxruntime]);
+function told({ workers, slots, cores, active_jobs: active, queued_messages: messages, samples_left: left, samples_per_s: speed, backlog_s: backlog }) {
+  const rows = workers.map(({ name, slots: own, cores: fast, provider, device, onnxruntime }) => [name, String(own), String(fast), provider, device, onnxruntime]);
   return [
     h("div", { class: "panel" }, facts({
       "images a second, over the last minute": number(Math.round(speed)), "images to be made": number(left),
       backlog: backlog == null ? (left ? "unknown" : "none") : left ? duration(backlog) : "none",
-      "unfinished jobs": number(active), "messages in the queue": number(messages), workers: number(workers.length), slots: number(slots),
+      "unfinished jobs": number(active), "messages in the queue": number(messages), workers: number(workers.length), cores: number(cores), slots: number(slots),
     }, "numbers")),
     h("h2", {}, "Workers"),
-    workers.length ? table("Workers", ["Worker", "Slots", "Provider", "Device", "ONNX Runtime"], rows)
+    workers.length ? table("Workers", ["Worker", "Slots", "Cores", "Provider", "Device", "ONNX Runtime"], rows)
       : h("p", { class: "notice" }, "No worker is alive: accepted jobs wait until one is started."),
   ];
 }
