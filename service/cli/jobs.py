@@ -22,7 +22,7 @@ _PANEL = "Jobs on a server"
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (submit, status, cancel):
+    for command in (submit, status, cancel, overlap):
         app.command(rich_help_panel=_PANEL)(command)
     app.command("list", rich_help_panel=_PANEL)(list_jobs)
 
@@ -162,6 +162,35 @@ def cancel(job: JobId, url: Url = None) -> None:
     """Stop a job; what is stored already stays readable."""
     with connect(url) as client:
         print(client.cancel(job).status)
+
+
+def overlap(
+    job: JobId,
+    other: Annotated[str, typer.Argument(metavar="OTHER", help="The other job's id.")],
+    as_json: AsJson = False,
+    url: Url = None,
+) -> None:
+    """Tell whether two jobs share images, by their requests alone; exit code 1 where they do.
+
+    A test set should share neither images nor latents with its training set: give it another seed.
+
+    Example: `latentmill overlap 0b1c… 9f3e…`
+    """
+    with connect(url) as client:
+        shared = client.overlap(job, other)
+    if as_json:
+        print(shared.model_dump_json(indent=1))
+    elif shared.images:
+        print(
+            f"{shared.images:,} images are in both; {shared.latents:,} samples share their latents"
+        )
+    elif shared.latents:
+        print(
+            f"no image of one is in the other, but {shared.latents:,} samples share their latents"
+        )
+    else:
+        print("disjoint: no image of one is in the other")
+    raise typer.Exit(1 if shared.images else 0)
 
 
 def _plain(job: Job) -> Any:

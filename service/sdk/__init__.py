@@ -12,6 +12,7 @@ from service.contract.card import DecoderCard
 from service.contract.job import Job, Progress, Status
 from service.contract.manifest import Manifest
 from service.contract.mix import apportioned, balancing
+from service.contract.overlap import Overlap
 from service.contract.repair import RepairReport
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ __all__ = [
     "DecoderCard",
     "Job",
     "Manifest",
+    "Overlap",
     "Progress",
     "RepairReport",
     "ShardFault",

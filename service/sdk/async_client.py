@@ -74,6 +74,7 @@ class AsyncClient:
     jobs = _iterated(Client.jobs)
     events = _iterated(Client.events)
     cancel = _awaited(Client.cancel)
+    overlap = _awaited(Client.overlap)
     forget = _awaited(Client.forget)
     manifest = _awaited(Client.manifest)
     download = _awaited(Client.download)

@@ -25,8 +25,9 @@ from service.contract.errors import (
 )
 from service.contract.job import Job
 from service.contract.manifest import Manifest
+from service.contract.overlap import Overlap, overlap_of
 from service.contract.repair import RepairReport
-from service.contract.request import JOB_ID
+from service.contract.request import JOB_ID, ResolvedRequest
 from service.contract.sample import NO_LABEL
 
 
@@ -146,6 +147,16 @@ class Client:
     def cancel(self, job: str | Job) -> Job:
         """Ask to stop. Raises JobNotCancellable when the job is past that."""
         return _job(self._transport.post(f"{_path(job)}/cancel"))
+
+    def overlap(self, job: str | Job, other: str | Job) -> Overlap:
+        """How many latents and images two jobs share, told by their requests alone. Raises UnknownJob."""
+        one, another = (self._request(each) for each in (job, other))
+        if one is None or another is None:
+            return Overlap(latents=0, images=0)
+        return overlap_of(one, another)
+
+    def _request(self, job: str | Job) -> ResolvedRequest | None:
+        return (job if isinstance(job, Job) else self.job(job)).request
 
     def forget(self, job: str | Job) -> None:
         """Remove an ended job's records; its archives stay for other jobs of the same recipe."""
