@@ -28,7 +28,7 @@ up: $(VENV)/.cpu ## install and run everything on this machine until Ctrl-C
 test: $(VENV)/.dev ## install and run every test that needs no server of its own
 	$(BIN)/pytest -n 3 --dist loadfile
 
-test-slow: $(VENV)/.dev ## the tests that train, kill and wait (eight minutes on 2 cores)
+test-slow: $(VENV)/.dev ## the tests that train, kill and wait (six minutes on 2 cores)
 	$(BIN)/pytest -n 3 --dist loadfile -m slow
 
 test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minutes on 2 cores; two need root and iproute2)

@@ -60,11 +60,8 @@ class Fleet:
         self, kinds: Collection[str], *, samples: int, size_bytes: int, busy_ms: int
     ) -> None:
         """Add one made shard to what speeds and sizes are computed from, under each of its kinds."""
-        with answered():
-            span = f"lm:made:{self._now_s() // SPAN_S}"
-        made = (samples, size_bytes, busy_ms)
-        kept = (REMEMBERED, REMEMBERED_MS)
-        self._run("work_note", "", span, 2000 * SPAN_S * SPANS, *made, *kept, *kinds)
+        kept = (1000 * SPAN_S, SPANS, REMEMBERED, REMEMBERED_MS)
+        self._run("work_note", "", samples, size_bytes, busy_ms, *kept, *kinds)
 
     def work(self, kind: str) -> Work:
         """What was made of a kind lately."""

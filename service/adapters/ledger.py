@@ -64,11 +64,8 @@ class Ledger:
         self._max_attempts, self._ttl_ms = max_attempts, int(ttl_s * 1000)
         self._scripts = {name: client.register_script(_source(name)) for name in _SCRIPTS}
         self.webhooks = WebhookSchedule(self._run)
-        self.audits, self.replies, self.fleet = (
-            Audits(client),
-            Replies(client),
-            Fleet(client, self._run),
-        )
+        self.audits, self.replies = Audits(client), Replies(client)
+        self.fleet = Fleet(client, self._run)
         self.turns, self.lease_s, self.max_attempts = Turns(client), lease_s, max_attempts
 
     def _run(self, script: str, job_id: str, *args: Any) -> Any:
