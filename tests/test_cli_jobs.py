@@ -38,12 +38,13 @@ def test_submit_prints_the_id_alone(job_id: str, client: Client) -> None:
 
 def test_a_job_is_found_by_its_tags(stack: Stack, client: Client) -> None:
     """Told with the job, and asked for in the list; a tag without a value is one line and code 2."""
-    tags = ("--tag", "run=cli-tags", "--tag", "team=vision")
+    tags = ("--tag", "run=cli-tags", "--tag", "team=vision", "--priority", "bulk")
     submitted = latentmill("submit", TINY, "3", "--count", "1", *tags, url=stack.url)
     job = submitted.stdout.strip()
     listed = latentmill("list", "--tag", "run=cli-tags", "--json", url=stack.url)
     assert [found["id"] for found in json.loads(listed.stdout)] == [job]
     assert "tags      run=cli-tags, team=vision" in latentmill("status", job, url=stack.url).stdout
+    assert "priority  bulk" in latentmill("status", job, url=stack.url).stdout
     assert client.job(job).tags == {"run": "cli-tags", "team": "vision"}
     refused = latentmill("list", "--tag", "run", url=stack.url)
     assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)

@@ -155,7 +155,8 @@ def test_the_same_again_and_more_of_it(open_page: OpenPage, stack: Stack, client
     first = client.wait(client.submit(TINY, 5, count=2048, seed=99, shard_size=1024))
     page = opened(open_page, stack, f"#/jobs/{first.id}")
     page.get_by_role("link", name="More of it").click()
-    expect(page.get_by_label("Images", exact=True)).to_have_value("4096")
+    # By its role: on the job's page, which may still be shown, the gallery has this name.
+    expect(page.get_by_role("textbox", name="Images", exact=True)).to_have_value("4096")
     expect(page.get_by_text("2 of 4 archives already")).to_be_visible()
     page.get_by_role("button", name="Submit the job").click()
     expect(

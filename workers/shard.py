@@ -60,13 +60,15 @@ class Studio:
 
 
 def run_shard(studio: Studio, job_id: str, index: int) -> Verdict:
-    """Make shard `index` of a job unless it is made; a failed try is given back, not raised.
+    """Make shard `index` of a job, or the shard that its owner wants first, unless it is made.
 
+    A failed try is given back, not raised.
     Returns how it ended. Raises LedgerUnavailable, after which the lease brings the shard back.
     """
+    turn = studio.parts.ledger.turn(job_id, index)
     # Before BEGIN, which counts the attempt: whoever waits here must not die with a neighbour.
-    with studio.company.of(was_tried=studio.parts.ledger.was_tried(job_id, index)):
-        return _run(studio, job_id, index)
+    with studio.company.of(was_tried=turn.was_tried):
+        return _run(studio, turn.job_id, turn.shard)
 
 
 def _run(studio: Studio, job_id: str, index: int) -> Verdict:

@@ -24,6 +24,7 @@ class Unfinished(NamedTuple):
     request: ResolvedRequest
     samples_left: int
     created_ms: int
+    rank: int
 
 
 class Work(NamedTuple):
@@ -96,14 +97,14 @@ class Fleet:
         with answered(), self._redis.pipeline(transaction=False) as pipe:
             job_ids = self._redis.zrange(f"lm:due:{owner}", 0, -1)
             for job_id in job_ids:
-                pipe.hmget(f"lm:job:{job_id}", "request", "done", "created_ms")
+                pipe.hmget(f"lm:job:{job_id}", "request", "done", "created_ms", "rank")
             found = pipe.execute()
-        for job_id, (request, done, created_ms) in zip(job_ids, found, strict=True):
+        for job_id, (request, done, created_ms, rank) in zip(job_ids, found, strict=True):
             # A job that ended between the two looks.
             if request is not None:
                 body = ResolvedRequest.model_validate_json(request)
                 left = max(0, body.count - int(done) * body.shard_size)
-                yield Unfinished(job_id, owner, body, left, int(created_ms))
+                yield Unfinished(job_id, owner, body, left, int(created_ms), int(rank))
 
     def _now_s(self) -> int:
         """Of the server's clock: workers' own clocks may differ."""

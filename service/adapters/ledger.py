@@ -13,7 +13,15 @@ import redis
 
 from service.adapters.audits import Audits
 from service.adapters.fleet import Fleet
-from service.adapters.ledger_values import Admission, Begin, Claim, Entry, Verdict, entry_of
+from service.adapters.ledger_values import (
+    Admission,
+    Begin,
+    Claim,
+    Entry,
+    Turn,
+    Verdict,
+    entry_of,
+)
 from service.adapters.redis_client import answered
 from service.adapters.redis_memory import RedisMemory
 from service.adapters.replies import Replies
@@ -22,11 +30,11 @@ from service.adapters.webhook_schedule import WebhookSchedule
 from service.contract.job import Status
 from service.contract.limits import Limits
 from service.contract.manifest import ShardRecord
-from service.contract.request import ResolvedRequest
+from service.contract.request import Priority, ResolvedRequest
 
 _SCRIPTS = (
     *("admit", "withdraw", "create", "due", "claim"),
-    *("begin", "extend", "release", "commit"),
+    *("turn", "begin", "extend", "release", "commit"),
     *("cancel", "reopen", "resolve", "forget"),
     *("heartbeat", "slots", "work_note"),
     *("webhook_due", "webhook_note", "webhook_claim", "webhook_release"),
@@ -105,11 +113,16 @@ class Ledger:
         created_at: datetime,
         stored: Iterable[int] = (),
         tags: Mapping[str, str] | None = None,
+        priority: Priority = Priority.NORMAL,
         expires_at: datetime | None = None,
     ) -> Verdict:
         """CREATED or EXISTS. `stored` names shards that a rebuild found in storage."""
         what = (request.shards, request.count, request.model_dump_json(), _ms(created_at))
-        told = (json.dumps(dict(tags)) if tags else "", _ms(expires_at) if expires_at else "")
+        told = (
+            json.dumps(dict(tags)) if tags else "",
+            _ms(expires_at) if expires_at else "",
+            priority.rank,
+        )
         return Verdict(self._run("create", job_id, owner, *what, _bitmap(stored), *told))
 
     # dispatch
@@ -138,14 +151,10 @@ class Ledger:
             return Begin(Verdict(verdict))
         return Begin(Verdict.OK, ResolvedRequest.model_validate_json(request[0]))
 
-    def was_tried(self, job_id: str, shard: int) -> bool:
-        """Whether a try at the shard was begun and did not end well; one that runs now does not count."""
-        job = f"lm:job:{job_id}"
-        with answered(), self._redis.pipeline(transaction=False) as pipe:
-            pipe.hget(f"{job}:attempts", shard)
-            pipe.hexists(f"{job}:holders", shard)
-            attempts, runs = pipe.execute()
-        return int(attempts or 0) > 0 and not runs
+    def turn(self, job_id: str, shard: int) -> Turn:
+        """The shard to run for this message: it, or one of the same owner's that is more urgent and waits."""
+        job, index, was_tried = self._run("turn", job_id, shard, self._queue_lease_ms)
+        return Turn(job, int(index), was_tried == 1)
 
     def extend(self, job_id: str, shard: int, token: str) -> Verdict:
         """OK; STOP when the job no longer wants the shard; LOST when another worker holds it."""

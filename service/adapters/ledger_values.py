@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from service.contract.job import Progress, Status
-from service.contract.request import ResolvedRequest
+from service.contract.request import Priority, ResolvedRequest
 
 
 class Verdict(StrEnum):
@@ -48,6 +48,14 @@ class Claim(NamedTuple):
     total: int = 0
 
 
+class Turn(NamedTuple):
+    """The shard to run for a message, and whether an earlier try at it did not end well."""
+
+    job_id: str
+    shard: int
+    was_tried: bool
+
+
 class Begin(NamedTuple):
     verdict: Verdict
     request: ResolvedRequest | None = None
@@ -66,6 +74,7 @@ class Entry:
     finished_at: datetime | None
     error: str | None
     tags: dict[str, str]
+    priority: Priority
     expires_at: datetime | None
 
 
@@ -98,5 +107,6 @@ def entry_of(fields: dict[str, str], request: ResolvedRequest, *, last_done: boo
         finished_at=_moment(fields.get("finished_ms")),
         error=fields.get("error"),
         tags=json.loads(fields.get("tags", "{}")),
+        priority=list(Priority)[int(fields.get("rank", Priority.NORMAL.rank))],
         expires_at=_moment(fields.get("expires_ms")),
     )

@@ -13,6 +13,7 @@ from service.cli.table import print_table
 from service.cli.words import describe, in_words, row
 from service.contract.job import Job, Status
 from service.contract.recipe import Compression, Format
+from service.contract.request import Priority
 
 if TYPE_CHECKING:
     from latentmill import Client
@@ -68,6 +69,9 @@ def submit(
     tag: Annotated[
         list[str] | None, typer.Option(help="`name=value` to find the job by; may be given again.")
     ] = None,
+    priority: Annotated[
+        Priority, typer.Option(help="Before or after your other jobs; other owners' are as before.")
+    ] = Priority.NORMAL,
     expires_in_s: Annotated[
         int | None, typer.Option(min=1, help="Fail if nothing was begun after so many seconds.")
     ] = None,
@@ -100,6 +104,7 @@ def submit(
             label,
             webhook=webhook,
             tags=tags_of(tag),
+            priority=priority,
             expires_in_s=expires_in_s,
             idempotency_key=idempotency_key,
             **what,

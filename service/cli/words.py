@@ -4,7 +4,7 @@ from datetime import datetime
 
 from service.contract.card import DecoderCard
 from service.contract.job import Job
-from service.contract.request import ResolvedRequest
+from service.contract.request import Priority, ResolvedRequest
 
 
 def describe(job: Job) -> str:
@@ -15,6 +15,7 @@ def describe(job: Job) -> str:
         "request": in_words(job.request),
         "progress": progress(job),
         "tags": ", ".join(f"{name}={value}" for name, value in job.tags.items()),
+        "priority": None if job.priority == Priority.NORMAL else str(job.priority),
         "created": _moment(job.created_at),
         "started": _moment(job.started_at),
         "finished": _moment(job.finished_at),

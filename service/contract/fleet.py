@@ -37,8 +37,9 @@ class FleetReport(Value):
 class Estimate(Value):
     """When a job will have ended, if nothing joins and nothing fails.
 
-    `jobs_ahead` are the caller's unfinished jobs that were accepted before it. Owners take turns, so each other owner
-    delays it by as much work as the caller has before it, and no more. `seconds` is null where nobody can tell.
+    `jobs_ahead` are the caller's unfinished jobs that go before it: of a more urgent class, or accepted earlier. Owners
+    take turns, so each other owner delays it by as much work as the caller has before it, and no more. `seconds` is
+    null where nobody can tell.
     """
 
     jobs_ahead: int

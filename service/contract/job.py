@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from service.contract.request import ResolvedRequest
+from service.contract.request import Priority, ResolvedRequest
 from service.contract.value import Moment, Value
 
 
@@ -91,6 +91,7 @@ class Job(Value):
     request: ResolvedRequest | None
     progress: Progress
     tags: dict[str, str] = {}
+    priority: Priority = Field(default=Priority.NORMAL, strict=False)
     created_at: Moment = Field(strict=False)
     expires_at: Moment | None = Field(default=None, strict=False)
     started_at: Moment | None = Field(default=None, strict=False)

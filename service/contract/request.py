@@ -1,5 +1,6 @@
 """What a client may ask for: the body as given, checked on its own, and as resolved against a decoder card."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, field_validator
@@ -39,6 +40,19 @@ Tags = Annotated[
 
 #: Longest that a job may wait to be started: thirty days.
 MAX_EXPIRES_IN_S = 30 * 86_400
+
+
+class Priority(StrEnum):
+    """Which of an owner's jobs goes first when a turn is its owner's; other owners' turns are as before."""
+
+    INTERACTIVE = "interactive"
+    NORMAL = "normal"
+    BULK = "bulk"
+
+    @property
+    def rank(self) -> int:
+        """0 goes first."""
+        return list(Priority).index(self)
 
 
 def _thousandths(temperature: float) -> float:
@@ -86,8 +100,10 @@ class JobRequest(Value):
     )
     compression: Compression = Field(default=Compression.FAST, strict=False)
     shard_size: int | None = Field(default=None, ge=BLOCK, le=MAX_SHARD_SIZE, multiple_of=BLOCK)
-    #: What follows is no part of the recipe: found again by its tags; failed if no shard was begun in so many seconds.
+    #: What follows is no part of the recipe: found again by its tags; before or after its owner's other jobs; failed if
+    #: no shard was begun in so many seconds.
     tags: Tags = {}
+    priority: Priority = Field(default=Priority.NORMAL, strict=False)
     expires_in_s: int | None = Field(default=None, ge=1, le=MAX_EXPIRES_IN_S, examples=[3600])
     #: Its shape depends on the server's settings, so `check_request` looks at it.
     webhook: str | None = Field(
@@ -145,6 +161,9 @@ class AcceptedRequest(Value):
     resolved: ResolvedRequest | None
     webhook: str | None = None
     tags: Tags = {}
+    priority: Priority = Field(
+        default=Priority.NORMAL, strict=False, exclude_if=lambda it: it == Priority.NORMAL
+    )
     expires_at: Moment | None = Field(
         default=None, strict=False, exclude_if=lambda moment: moment is None
     )

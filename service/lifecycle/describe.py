@@ -30,6 +30,7 @@ def _from_ledger(job_id: str, entry: Entry) -> Job:
         request=entry.request,
         progress=entry.progress,
         tags=entry.tags,
+        priority=entry.priority,
         created_at=entry.created_at,
         expires_at=entry.expires_at,
         started_at=entry.started_at,
@@ -88,6 +89,7 @@ def _accepted(job: AcceptedRequest) -> Job:
         if request
         else Progress(),
         tags=job.tags,
+        priority=job.priority,
         created_at=job.created_at,
         expires_at=job.expires_at,
     )
@@ -100,6 +102,7 @@ def _ended(job: AcceptedRequest, outcome: Outcome) -> Job:
         request=job.resolved,
         progress=outcome.progress,
         tags=job.tags,
+        priority=job.priority,
         created_at=job.created_at,
         expires_at=job.expires_at,
         started_at=outcome.started_at,

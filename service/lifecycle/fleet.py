@@ -79,12 +79,12 @@ def estimate(parts: Parts, job: Job, *, owner: str) -> Estimate:
     """When a job of `owner` will have ended. Raises LedgerUnavailable."""
     if job.status.is_terminal:
         return Estimate(jobs_ahead=0, seconds=0.0)
-    accepted_ms = int(job.created_at.timestamp() * 1000)
+    place = job.priority.rank, int(job.created_at.timestamp() * 1000)
     ours, others = [], defaultdict(list)
     for other in parts.ledger.fleet.unfinished():
         if other.owner != owner:
             others[other.owner].append(other)
-        elif other.job_id == job.id or other.created_ms < accepted_ms:
+        elif other.job_id == job.id or (other.rank, other.created_ms) < place:
             ours.append(other)
     ahead = sum(other.job_id != job.id for other in ours)
     speeds, cores = _Speeds(parts), parts.ledger.fleet.cores()

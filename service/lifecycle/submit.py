@@ -22,7 +22,7 @@ from service.contract.errors import (
 )
 from service.contract.job import Job
 from service.contract.limits import Limits
-from service.contract.request import AcceptedRequest
+from service.contract.request import AcceptedRequest, Priority
 from service.contract.value import canonical_json, sha256_hex
 from service.lifecycle.check import check_request
 from service.lifecycle.describe import describe, described_from_storage, read_request
@@ -99,6 +99,7 @@ def _offer(
         resolved=resolved,
         webhook=body.get("webhook"),
         tags=body.get("tags") or {},
+        priority=body.get("priority") or Priority.NORMAL,
         expires_at=None if expires_in_s is None else created_at + timedelta(seconds=expires_in_s),
         created_at=created_at,
     )
@@ -174,6 +175,7 @@ def enter_ledger(parts: Parts, job: AcceptedRequest, *, stored: tuple[int, ...] 
             created_at=job.created_at,
             stored=stored,
             tags=job.tags,
+            priority=job.priority,
             expires_at=job.expires_at,
         )
         dispatch(parts, limit=4, in_passing=True)

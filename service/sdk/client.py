@@ -68,18 +68,24 @@ class Client:
         *,
         webhook: str | None = None,
         tags: Mapping[str, str] | None = None,
+        priority: str | None = None,
         expires_in_s: int | None = None,
         idempotency_key: str | None = None,
         **what: Unpack[Wanted],
     ) -> Job:
         """Ask for `count` images of a label, or for `labels={label: images}`; returns at once with the accepted job.
 
-        The other fields are those of `Wanted`; `webhook` is told when the job has ended; `tags` find it again; a job of
-        which nothing was begun after `expires_in_s` seconds fails. Sending the same
-        `idempotency_key` again gives the same job; without one a key is drawn, so that a request which had to be sent
-        twice makes one job. Raises RequestInvalid.
+        The other fields are those of `Wanted`; `webhook` is told when the job has ended; `tags` find it again;
+        `priority` (interactive, normal, bulk) puts it before or after the owner's other jobs; a job of which nothing
+        was begun after `expires_in_s` seconds fails. Sending the same `idempotency_key` again gives the same job;
+        without one a key is drawn, so that a request which had to be sent twice makes one job. Raises RequestInvalid.
         """
-        beside = {"webhook": webhook, "tags": tags, "expires_in_s": expires_in_s}
+        beside = {
+            "webhook": webhook,
+            "tags": tags,
+            "priority": priority,
+            "expires_in_s": expires_in_s,
+        }
         body = request_body(decoder, label, what)
         body |= {name: value for name, value in beside.items() if value is not None}
         key = {"Idempotency-Key": idempotency_key or secrets.token_urlsafe(18)}

@@ -13,9 +13,11 @@ for _, key in ipairs(redis.call('KEYS', 'lm:job:*')) do
     for _, shard in ipairs(redis.call('ZRANGE', key .. ':leases', 0, -1)) do
       if redis.call('GETBIT', key .. ':done', shard) == 1 then say(id, 'shard', shard, 'is done and leased') end
     end
+    local is_open = redis.call('ZSCORE', 'lm:order:' .. owner, id)
     local ended = status == 'completed' or status == 'failed' or status == 'cancelled'
     local due = redis.call('ZSCORE', 'lm:due:' .. owner, id)
     if ended and due then say(id, 'has ended and is due') end
+    if (due and not is_open) or (is_open and not due) then say(id, 'is in one of outbox and order') end
     if not ended and not due then say(id, 'is', status, 'and never due') end
     if status == 'finalizing' and bits ~= shards then say(id, 'is finalizing with', bits, 'of', shards) end
   end

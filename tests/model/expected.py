@@ -62,14 +62,22 @@ class ExpectedLedger:
         self.sharers.pop((owner, job_id, samples), None)
 
     def create(
-        self, job_id: str, owner: str, *, shards: int, samples: int, stored: set[int], now: int
+        self,
+        job_id: str,
+        owner: str,
+        *,
+        shards: int,
+        samples: int,
+        rank: int,
+        stored: set[int],
+        now: int,
     ) -> str:
         self._let_go(owner, job_id, samples)
         if job_id in self.jobs:
             return "EXISTS"
         status = Status.FINALIZING if len(stored) == shards else Status.QUEUED
         self.turns.setdefault(owner, 0)
-        self.jobs[job_id] = Life(owner, shards, samples, status, set(stored), now)
+        self.jobs[job_id] = Life(owner, shards, samples, status, set(stored), now, rank)
         return "CREATED"
 
     # dispatch
@@ -131,6 +139,55 @@ class ExpectedLedger:
         job.due_ms = now if starved or not job.leases else min(job.leases.values())
 
     # a shard's life
+
+    def takes_turn(self, job_id: str, shard: int, now: int) -> tuple[str, int, bool]:
+        """What a worker runs for a message: its shard, unless one of the owner's waits that is more urgent."""
+        job = self.jobs.get(job_id)
+        if job is not None and self._may_begin(job, shard, now):
+            for other_id, other in self._more_urgent(job):
+                waiting = self._waiting(other, now)
+                if waiting:
+                    self._takes(other, waiting[0], now)
+                    self._is_put_back(job, shard, now)
+                    return other_id, waiting[0], self._was_tried(other_id, waiting[0])
+        return job_id, shard, self._was_tried(job_id, shard)
+
+    def _may_begin(self, job: Life, shard: int, now: int) -> bool:
+        is_held = shard in job.holders and job.leases.get(shard, 0) > now
+        is_open = 0 <= shard < job.shards and shard not in job.done
+        return job.status.wants_shards and is_open and not is_held
+
+    def _more_urgent(self, job: Life) -> list[tuple[str, Life]]:
+        """A message of a job of one shard, which is read first, is none for larger jobs."""
+        found = [
+            (other_id, other)
+            for other_id, other in self.jobs.items()
+            if other.owner == job.owner and other.rank < job.rank and other.status.wants_shards
+            if job.shards > 1 or other.shards == 1
+        ]
+        return sorted(found, key=lambda it: (it[1].rank, it[0]))
+
+    def _waiting(self, job: Life, now: int) -> list[int]:
+        """Shards that nobody runs and that wait for no later moment: silent ones, new ones, then sent ones."""
+        return self._silent(job, 1, now) or self._fresh(job) or sorted(job.sent)
+
+    def _takes(self, job: Life, shard: int, now: int) -> None:
+        if shard not in job.leases:
+            job.next = shard + 1
+        job.holders.pop(shard, None)
+        job.sent.pop(shard, None)
+        job.leases[shard] = now + QUEUE_LEASE_MS
+        job.due_by(now + QUEUE_LEASE_MS)
+
+    def _is_put_back(self, job: Life, shard: int, now: int) -> None:
+        job.holders.pop(shard, None)
+        job.sent.pop(shard, None)
+        job.leases[shard] = now
+        job.due_by(now)
+
+    def _was_tried(self, job_id: str, shard: int) -> bool:
+        job = self.jobs.get(job_id)
+        return job is not None and job.attempts.get(shard, 0) > 0 and shard not in job.holders
 
     def begin(self, job_id: str, shard: int, token: str, now: int) -> str:
         job = self.jobs.get(job_id)

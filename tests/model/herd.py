@@ -30,6 +30,9 @@ SIMULATED: tuple[Mutant, ...] = (
         "'HINCRBY', ATTEMPTS, shard, 1)",
         "'HINCRBY', ATTEMPTS, shard, 0)",
     ),
+    in_script(
+        "a shard that stands back is not looked at", "turn", "due_at(now, 'LT')", "never_due()"
+    ),
     in_script("create starts over", "create", "if status then return 'EXISTS' end"),
     in_script("reopen forgets a hole", "reopen", "for i = 3, #ARGV", "for i = 4, #ARGV"),
     in_script("resolve leaves the job due", "resolve", "never_due()"),
@@ -109,6 +112,24 @@ MODELLED: tuple[Mutant, ...] = (
         "resolve overwrites",
         "resolve",
         "if is_terminal() and status ~= ARGV[3] then return 'CONFLICT' end",
+    ),
+    in_script(
+        *("a shard that stands back keeps its lease", "turn"),
+        "redis.call('ZADD', LEASES, now, shard)",
+    ),
+    in_script(
+        "two workers are given one shard", "turn", "redis.call('HDEL', of .. ':sent', shard)"
+    ),
+    in_script("a class passes its own", "turn", "'(' .. order_of(rank, 0)", "'+inf'"),
+    in_script(
+        "a small place is lent to a large job", "turn", "shards > 1 and math.huge or 1", "99"
+    ),
+    in_script(
+        *("a doubled message is a turn", "turn"),
+        *("and lease and tonumber(lease) > now)", "and false)"),
+    ),
+    in_script(
+        "an ended job keeps its place", "prelude", "redis.call('ZREM', 'lm:order:' .. owner, id)"
     ),
     in_script("the queue's lease never doubles", "claim", "2 ^ (times - 1)", "1"),
     in_script("claim takes the holder's name along", "claim", "redis.call('HDEL', HOLDERS, shard)"),

@@ -15,6 +15,7 @@ class Life:
     status: Status
     done: set[int]
     due_ms: int | None
+    rank: int = 1
     reused: int = 0
     next: int = 0
     error: str | None = None

@@ -15,19 +15,21 @@ from hypothesis.stateful import (
 from service.adapters.ledger import Ledger
 from service.contract.job import Status
 from service.contract.limits import Limits
+from service.contract.request import Priority
 from tests.fixtures.ledger import CREATED_AT, Clock, record, resolved
 from tests.model.consistency import contradictions
 from tests.model.expected import MAX_ATTEMPTS, ExpectedLedger
 
 #: Samples of each job, whose owner is the letter: a dozen shards, for 10 sorts before 2, and few.
-JOBS = {"a-job-001": 12_288, "b-job-001": 2048, "a-job-002": 100}
-NEW = "a-job-002"
+JOBS = {"a-job-001": 12_288, "b-job-001": 2048, "a-job-002": 100, "a-job-003": 2048}
+NEW, URGENT = "a-job-002", "a-job-003"
 SHARD = 1024
 MOST_JOBS, MOST_QUEUED = 2, 13_000
 
 #: Calls of the same job and shard are what matters, so these are the same most of the time.
-jobs = st.sampled_from(["a-job-001"] * 3 + ["b-job-001"] * 3 + [NEW])
-comers = st.sampled_from([NEW] * 3 + ["b-job-001"])
+jobs = st.sampled_from(["a-job-001"] * 3 + ["b-job-001"] * 2 + [NEW, URGENT])
+comers = st.sampled_from([NEW] * 3 + [URGENT, "b-job-001"])
+priorities = st.sampled_from(Priority)
 shards = st.sampled_from([0] * 5 + [1, 2, 10, 12])
 tokens = st.sampled_from(["one", "two"])
 workers = st.sampled_from(["w1", "w2"])
@@ -50,8 +52,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize()
     def some_jobs_are_there(self) -> None:
-        for job in sorted(JOBS.keys() - {NEW}):
-            self.create(job, set())
+        for job in sorted(JOBS.keys() - {NEW, URGENT}):
+            self.create(job, set(), Priority.NORMAL)
 
     @rule(seconds=st.sampled_from([1, 6, 11, 21, 31, 61, 301]))
     def time_passes(self, seconds: int) -> None:
@@ -72,17 +74,22 @@ class LedgerMachine(RuleBasedStateMachine):
         self.ledger.withdraw(job, owner=job[0], samples=JOBS[job])
         self.expected.withdraw(job, job[0], JOBS[job])
 
-    @rule(job=comers, stored=st.sets(shards, max_size=2))
-    def creates(self, job: str, stored: set[int]) -> None:
-        self.create(job, stored)
+    @rule(job=comers, stored=st.sets(shards, max_size=2), priority=priorities)
+    def creates(self, job: str, stored: set[int], priority: Priority) -> None:
+        self.create(job, stored, Priority.INTERACTIVE if job == URGENT else priority)
 
-    def create(self, job: str, stored: set[int]) -> None:
+    def create(self, job: str, stored: set[int], priority: Priority) -> None:
         request = resolved(count=JOBS[job], shard_size=SHARD)
         stored = {shard for shard in stored if shard < request.shards}
         told = self.ledger.create(
-            job, owner=job[0], request=request, created_at=CREATED_AT, stored=stored
+            job,
+            owner=job[0],
+            request=request,
+            created_at=CREATED_AT,
+            stored=stored,
+            priority=priority,
         )
-        sizes = {"shards": request.shards, "samples": request.count}
+        sizes = {"shards": request.shards, "samples": request.count, "rank": priority.rank}
         assert told == self.expected.create(job, job[0], **sizes, stored=stored, now=self.now)
 
     # dispatch
@@ -111,6 +118,10 @@ class LedgerMachine(RuleBasedStateMachine):
         for seconds in (31, 61, 121):
             self.claim(job, 5, 5)
             self.clock.pass_s(seconds)
+
+    @rule(job=jobs, shard=shards)
+    def turn(self, job: str, shard: int) -> None:
+        assert self.ledger.turn(job, shard) == self.expected.takes_turn(job, shard, self.now)
 
     @rule(job=jobs, shard=shards, token=tokens)
     def begins(self, job: str, shard: int, token: str) -> None:

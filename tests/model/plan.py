@@ -49,6 +49,7 @@ def _asked(rng: random.Random, number: int) -> Asked:
         "count": shards * 1024 - rng.choice([0, 0, 100]),
         "seed": rng.choice([1] * 8 + [2] * 6 + [POISON, LARGE, HOPELESS]),
         "shard_size": 1024,
+        "priority": rng.choice(["interactive", "normal", "normal", "bulk"]),
     }
     by_task = rng.random() < 0.2
     owner = "anonymous" if by_task else rng.choice(["ann", "bob"])

@@ -39,15 +39,22 @@ local function add_queued(name, samples)
   if tonumber(samples) == 0 then return end -- as a negative number it is "-0", which Redis 7 takes for none
   if redis.call('INCRBY', 'lm:queued:' .. name, samples) <= 0 then redis.call('DEL', 'lm:queued:' .. name) end
 end
+-- Where a job stands among its owner's in `lm:order`: by rank, then by age.
+local function order_of(rank, created_ms) return string.format('%.0f', rank * 1e13 + created_ms) end
 local function due_at(time, flag)
   local added = flag and redis.call('ZADD', 'lm:due:' .. owner, flag, time, id)
     or not flag and redis.call('ZADD', 'lm:due:' .. owner, time, id)
-  if added == 1 then add_queued(owner, redis.call('HGET', JOB, 'samples') or 0) end
+  if added == 1 then
+    local its = redis.call('HMGET', JOB, 'samples', 'rank', 'created_ms')
+    add_queued(owner, its[1] or 0)
+    redis.call('ZADD', 'lm:order:' .. owner, order_of(its[2] or 0, its[3] or 0), id)
+  end
   note_soonest(owner)
 end
 local function never_due()
   if redis.call('ZREM', 'lm:due:' .. owner, id) == 1 then
     add_queued(owner, -(redis.call('HGET', JOB, 'samples') or 0))
+    redis.call('ZREM', 'lm:order:' .. owner, id)
   end
   note_soonest(owner)
 end

@@ -21,6 +21,7 @@ class Page {
     this.signal = signal;
     this.id = first.id;
     this.request = first.request;
+    this.priority = first.priority;
     this.tags = Object.entries(first.tags).map((pair) => pair.join("=")).join(", ");
     this.head = h("span", {});
     this.bar = h("progress", { "aria-label": "Progress" });
@@ -196,7 +197,7 @@ class Page {
     const { decoder, digest, label, labels, count, seed, temperature_milli: milli, format, compression, shard_size: size } = this.request;
     return facts({
       Decoder: h("a", { href: `#/decoders/${decoder}` }, decoder), Version: h("code", {}, digest), Label: labels ? Object.entries(labels).map(([name, each]) => `${name}: ${number(each)}`).join(", ") : label ?? "–", Images: number(count), Seed: String(seed),
-      Temperature: String(milli / 1000), Format: format, Compression: compression, "Images in each archive": number(size), Tags: this.tags || null,
+      Temperature: String(milli / 1000), Format: format, Compression: compression, "Images in each archive": number(size), Tags: this.tags || null, Priority: this.priority === "normal" ? null : this.priority,
     });
   }
 

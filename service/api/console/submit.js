@@ -7,7 +7,7 @@ import { curl, python } from "./snippets.js";
 
 const FIRST_IMAGES = 12;
 const PAUSE_MS = 250;
-const USUAL = { temperature: "1", compression: "fast", shard_size: "", tags: "", expires_in_s: "" };
+const USUAL = { temperature: "1", compression: "fast", shard_size: "", tags: "", priority: "normal", expires_in_s: "" };
 // No label is spelt so.
 const MIX = "*";
 
@@ -45,6 +45,7 @@ class Form {
       temperature: h("input", { type: "number", min: "0.001", max: "2", step: "0.001", value: given("temperature", "1") }),
       compression: choice([["fast", "fast"], ["small", "small: fewer bytes"], ["none", "none"]], given("compression", "fast")),
       tags: h("input", { value: written(given("tags", "")), spellcheck: "false", placeholder: "run=night, team=vision" }),
+      priority: choice([["interactive", "interactive: before my other jobs"], ["normal", "normal"], ["bulk", "bulk: after my other jobs"]], given("priority", "normal")),
       expires_in_s: h("input", { inputmode: "numeric", value: given("expires_in_s", ""), placeholder: "never" }),
       shard_size: h("input", { inputmode: "numeric", value: given("shard_size", ""), placeholder: "chosen by the server" }),
     };
@@ -72,6 +73,7 @@ class Form {
           this.#field("compression", "Compression"),
           this.#field("shard_size", "Images in each archive", "A multiple of 1024."),
           this.#field("tags", "Tags", "Find the job again by them."),
+          this.#field("priority", "Priority", "Other people's jobs are as before."),
           this.#field("expires_in_s", "Seconds to wait", "The job fails if nothing of it was begun by then."))),
       this.refused, h("div", { class: "actions" }, this.button));
     form.addEventListener("input", (event) => {
@@ -115,7 +117,7 @@ class Form {
   }
 
   get body() {
-    const { decoder, label, labels, count, seed, format, temperature, compression, tags, expires_in_s: expires, shard_size: size } = this.fields;
+    const { decoder, label, labels, count, seed, format, temperature, compression, tags, priority, expires_in_s: expires, shard_size: size } = this.fields;
     const whole = (text) => (/^\d{1,15}$/.test(text) ? Number(text) : text);
     const body = { decoder: decoder.value };
     if (this.mixed) body.labels = Object.fromEntries(pairs(labels.value).map(([name, number]) => [name, whole(number)]));
@@ -126,6 +128,7 @@ class Form {
     if (temperature.value !== "1") body.temperature = Number(temperature.value);
     if (compression.value !== "fast") body.compression = compression.value;
     if (tags.value.trim()) body.tags = Object.fromEntries(pairs(tags.value));
+    if (priority.value !== "normal") body.priority = priority.value;
     if (expires.value.trim()) body.expires_in_s = whole(expires.value.trim());
     if (size.value.trim()) body.shard_size = whole(size.value.trim());
     return body;
