@@ -123,6 +123,19 @@ class LedgerMachine(RuleBasedStateMachine):
     def turn(self, job: str, shard: int) -> None:
         assert self.ledger.turn(job, shard) == self.expected.takes_turn(job, shard, self.now)
 
+    @rule(job=st.sampled_from(["a-job-001", NEW]), begun=st.booleans(), claimed=st.booleans())
+    def an_urgent_job_comes(self, job: str, begun: bool, claimed: bool) -> None:
+        """By chance alone few messages wait when it does."""
+        self.create(NEW, set(), Priority.BULK)
+        self.claim(job, 5, 5)
+        if begun:
+            self.begin(job, 0, "one")
+        self.create(URGENT, set(), Priority.INTERACTIVE)
+        if claimed:
+            self.claim(URGENT, 5, 5)
+        for shard in (0, 1, 2):
+            self.turn(job, shard)
+
     @rule(job=jobs, shard=shards, token=tokens)
     def begins(self, job: str, shard: int, token: str) -> None:
         self.begin(job, shard, token)
