@@ -48,7 +48,7 @@ CONTRACT, ADAPTERS, LIFECYCLE = "service.contract", "service.adapters", "service
 #: THE TABLE. The longest name that fits a module is its area.
 AREAS = {
     "service": Area(),
-    CONTRACT: Area(libraries={"pydantic", "pydantic_settings"}),
+    CONTRACT: Area(libraries={"pydantic", "pydantic_settings", "cryptography"}),
     ADAPTERS: Area(
         {CONTRACT}, {"boto3", "botocore", "urllib3", "redis", "celery", "kombu", "structlog"}
     ),

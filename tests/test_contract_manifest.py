@@ -29,6 +29,7 @@ records = st.builds(
     size_bytes=st.integers(1, 2**40),
     sha256=digests,
     pixels_sha256=digests,
+    images_root=digests,
     profile=profiles,
 )
 
@@ -48,11 +49,18 @@ def test_metadata_is_what_every_store_keeps(record: ShardRecord) -> None:
     assert sum(len(name) + len(value) for name, value in metadata.items()) < 2048
 
 
-@pytest.mark.parametrize("missing", ["samples", "sha256", "pixels-sha256", "profile"])
+@pytest.mark.parametrize(
+    "missing", ["samples", "sha256", "pixels-sha256", "images-root", "profile"]
+)
 def test_metadata_of_somebody_else_is_not_a_record(missing: str) -> None:
     """An object that no worker of ours wrote is noticed."""
     record = ShardRecord(
-        samples=1, size_bytes=1, sha256="b" * 64, pixels_sha256="c" * 64, profile=PROFILE
+        samples=1,
+        size_bytes=1,
+        sha256="b" * 64,
+        pixels_sha256="c" * 64,
+        images_root="d" * 64,
+        profile=PROFILE,
     )
     metadata = {name: value for name, value in record.to_metadata().items() if name != missing}
     with pytest.raises(KeyError, match=missing):
@@ -90,6 +98,7 @@ def manifest() -> Manifest:
             size_bytes=10,
             sha256="b" * 64,
             pixels_sha256="c" * 64,
+            images_root="d" * 64,
             profile=PROFILE.id,
         )
         for index in range(2)
@@ -100,6 +109,7 @@ def manifest() -> Manifest:
         recipe=request.recipe,
         recipe_digest=request.recipe.digest,
         size_bytes=20,
+        images_root="e" * 64,
         profiles={PROFILE.id: PROFILE},
         shards=lines,  # type: ignore[arg-type]
     )

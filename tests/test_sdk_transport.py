@@ -65,6 +65,7 @@ def manifest_json(sha256: str = sha256_hex(BODY)) -> bytes:
         size_bytes=len(BODY),
         sha256=sha256,
         pixels_sha256="0" * 64,
+        images_root="0" * 64,
         profile=PROFILE.id,
     )
     manifest = Manifest(
@@ -73,6 +74,7 @@ def manifest_json(sha256: str = sha256_hex(BODY)) -> bytes:
         recipe=REQUEST.recipe,
         recipe_digest=REQUEST.recipe.digest,
         size_bytes=len(BODY),
+        images_root="0" * 64,
         profiles={PROFILE.id: PROFILE},
         shards=(shard,),
     )

@@ -12,6 +12,7 @@ from workers.checksums import Checksums
 from workers.decoder import Decoder, profile_of
 from workers.kernel.normals import draw_block
 from workers.latents import draw_latents
+from workers.tree import new_tree
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def make_shard(
     """
     card, recipe = decoder.card, request.recipe
     archive, checksums = new_archive(recipe, shard, card, body), Checksums(body)
+    tree = new_tree(shard.samples, card.image.size_bytes)
     for start in range(shard.start, shard.stop, BLOCK):
         stop = min(start + BLOCK, shard.stop)
         latents = draw_latents(
@@ -49,6 +51,7 @@ def make_shard(
         for images in decoder.batches(latents, labels):
             archive.add(images)
             checksums.update(images)
+            tree.add(images)
             keep()
     archive.finish()
     pixels_sha256, sha256 = checksums.finish()
@@ -57,6 +60,7 @@ def make_shard(
         size_bytes=body.size,
         sha256=sha256,
         pixels_sha256=pixels_sha256,
+        images_root=tree.root().hex(),
         profile=Profile(decoder=card.digest, encoder=archive.encoder, **profile_of(device)),
     )
     return Made(body.view(), record)

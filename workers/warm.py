@@ -12,6 +12,7 @@ from workers.body import Body
 from workers.checksums import Checksums
 from workers.kernel.compiling import one_at_a_time
 from workers.kernel.normals import draw_block
+from workers.tree import new_tree
 
 _DIGEST = "0" * 64
 
@@ -43,8 +44,11 @@ def _write_all() -> None:
         images = np.zeros((1, 4, 4, channels), np.uint8)
         archive.add(images)
         checksums.update(images)
+        tree = new_tree(1, images.nbytes)
+        tree.add(images)
         archive.finish()
         checksums.finish()
+        tree.root()
 
 
 def _card(shape: ImageShape) -> DecoderCard:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.connection import JobId, Url, connect
+from service.cli.proving import PublicKey
 from service.contract.repair import RepairReport, RepairStatus
 
 if TYPE_CHECKING:
@@ -61,13 +62,17 @@ def verify(
     what: Annotated[
         str, typer.Argument(metavar="FOLDER|ID", help="A downloaded folder, or a job's id.")
     ],
+    public_key: PublicKey = None,
     url: Url = None,
 ) -> None:
     """Hold every archive's bytes and pixels against the manifest; exit code 1 when any is broken.
 
-    Examples: `latentmill verify ./threes` needs no server, `latentmill verify 0b1c…` reads from it.
+    With a public key also the manifest against its signature. Examples: `latentmill verify ./threes` needs no server,
+    `latentmill verify 0b1c…` reads from it, `latentmill verify ./threes --public-key lmpk_…`.
     """
-    found = _verify(what, url)
+    found = _verify(what, url, public_key)
+    if found.manifest_problem:
+        print(f"the manifest {found.manifest_problem}")
     for fault in found.faults:
         where = f"shard {fault.index} (samples {fault.start} to {fault.stop - 1}), {fault.file}"
         print(f"{where}: {fault.problem}")
@@ -78,16 +83,16 @@ def verify(
     raise typer.Exit(0 if found.is_intact else 1)
 
 
-def _verify(what: str, url: str | None) -> "Verification":
+def _verify(what: str, url: str | None, public_key: str | None) -> "Verification":
     from latentmill import verify_folder
 
     from service.cli.progress import bar
 
     with bar("verifying") as show:
         if Path(what).exists():
-            return verify_folder(Path(what), show)
+            return verify_folder(Path(what), show, public_key=public_key)
         with connect(url) as client:
-            return client.verify(what, show)
+            return client.verify(what, show, public_key=public_key)
 
 
 def repair(job: JobId, url: Url = None) -> None:

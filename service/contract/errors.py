@@ -164,6 +164,10 @@ class ArchiveBroken(LatentmillError):
     """The archive's bytes are not what its manifest says."""
 
 
+class ProofWrong(LatentmillError):
+    """The image is not what the proof says."""
+
+
 class SettingsInvalid(LatentmillError):
     """A setting is wrong; nothing was started."""
 

@@ -29,13 +29,15 @@ class Profile(Value):
 class ShardRecord(Value):
     """What is known of one stored shard.
 
-    `sha256` is of the object's bytes, `pixels_sha256` of the raw uint8 pixels in index order.
+    `sha256` is of the object's bytes, `pixels_sha256` of the raw uint8 pixels in index order, `images_root` the root of
+    the hash tree over the images' pixels (see `service/contract/merkle.py`).
     """
 
     samples: int = Field(ge=1)
     size_bytes: int = Field(ge=1)
     sha256: str = Field(pattern=SHA256)
     pixels_sha256: str = Field(pattern=SHA256)
+    images_root: str = Field(pattern=SHA256)
     profile: Profile
 
     def to_metadata(self, *, maker: str = "") -> dict[str, str]:
@@ -44,6 +46,7 @@ class ShardRecord(Value):
             "samples": str(self.samples),
             "sha256": self.sha256,
             "pixels-sha256": self.pixels_sha256,
+            "images-root": self.images_root,
             "profile": canonical_json(self.profile.model_dump(mode="json")).decode(),
         }
 
@@ -55,6 +58,7 @@ class ShardRecord(Value):
             size_bytes=size_bytes,
             sha256=metadata["sha256"],
             pixels_sha256=metadata["pixels-sha256"],
+            images_root=metadata["images-root"],
             profile=Profile.model_validate_json(metadata["profile"]),
         )
 
@@ -74,13 +78,22 @@ class ManifestShard(Value):
     size_bytes: int
     sha256: str = Field(pattern=SHA256)
     pixels_sha256: str = Field(pattern=SHA256)
+    images_root: str = Field(pattern=SHA256)
     profile: str
+
+
+class Signature(Value):
+    """Who stands for the job's statement (see `service/contract/statement.py`), by Ed25519 (RFC 8032)."""
+
+    public_key: str
+    signature: str
 
 
 class Manifest(Value):
     """`manifest.json`. With the decoder it is enough to verify, repair or make the job again.
 
-    `profiles` maps each shard's `profile` to what it stands for.
+    `profiles` maps each shard's `profile` to what it stands for. `images_root` is over the shards' roots. A service
+    without a signing key signs nothing.
     """
 
     id: str
@@ -88,5 +101,7 @@ class Manifest(Value):
     recipe: Recipe
     recipe_digest: str = Field(pattern=SHA256)
     size_bytes: int
+    images_root: str = Field(pattern=SHA256)
     profiles: dict[str, Profile]
     shards: tuple[ManifestShard, ...] = Field(strict=False)
+    signature: Signature | None = Field(default=None, exclude_if=lambda it: it is None)

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from service.contract.errors import SettingsInvalid
 from service.contract.limits import MOST, Limits
 from service.contract.request import MAX_BODY_BYTES
+from service.contract.signing import read_private_key
 from service.contract.webhook_signature import read_secrets
 from service.contract.webhook_url import read_hosts
 
@@ -67,6 +68,11 @@ class Settings(BaseSettings):
     )
     s3_secret_access_key: SecretStr | None = Field(None, description="Secret of the access key.")
     s3_timeout_s: float = Field(30.0, gt=0, description=_S3_TIMEOUT)
+    signing_key: SecretStr | None = Field(
+        None,
+        description="Ed25519 key that signs manifests, as `latentmill signing-key` makes it; the same for all roles. "
+        "Unset: they are not signed.",
+    )
     lease_s: float = Field(
         20.0, gt=0, description="Seconds after which a silent worker's shard is handed on."
     )
@@ -124,6 +130,21 @@ class Settings(BaseSettings):
         raise ValueError(
             "a storage URL is file:///absolute/path or s3://bucket/prefix, without keys in it"
         )
+
+    @field_validator("signing_key")
+    @classmethod
+    def _known_key(cls, key: SecretStr | None) -> SecretStr | None:
+        # A compose file passes what is not set as an empty string.
+        if key is None or not key.get_secret_value():
+            return None
+        read_private_key(key.get_secret_value())
+        return key
+
+    @property
+    def private_key(self) -> bytes | None:
+        """What manifests are signed with; None when they are not."""
+        key = self.signing_key
+        return None if key is None else read_private_key(key.get_secret_value())
 
 
 class WebhookSettings(Settings):

@@ -11,8 +11,10 @@ from service.contract import layout
 from service.contract.errors import ObjectMissing
 from service.contract.job import Outcome, Status
 from service.contract.manifest import Manifest, ManifestShard, ShardRecord
+from service.contract.merkle import root_of
 from service.contract.request import ResolvedRequest
 from service.contract.shard import Shard, all_shards, shard_at
+from service.contract.statement import signed
 from service.lifecycle.parts import Parts
 from service.lifecycle.retention import is_old, mark_use, refresh_old
 
@@ -51,6 +53,8 @@ def _write_manifest(parts: Parts, job_id: str, entry: Entry) -> bool:
         parts.ledger.reopen(job_id, holes)
         return False
     manifest = _manifest(job_id, request, list(found.values()))
+    if parts.signing_key is not None:
+        manifest = signed(manifest, parts.signing_key)
     parts.storage.put(layout.job_manifest(job_id), manifest.to_json())
     return True
 
@@ -120,6 +124,7 @@ def _manifest(
         recipe=recipe,
         recipe_digest=digest,
         size_bytes=sum(record.size_bytes for _, record in records),
+        images_root=root_of([bytes.fromhex(record.images_root) for _, record in records]).hex(),
         profiles={record.profile.id: record.profile for _, record in records},
         shards=tuple(
             ManifestShard(
@@ -130,6 +135,7 @@ def _manifest(
                 size_bytes=record.size_bytes,
                 sha256=record.sha256,
                 pixels_sha256=record.pixels_sha256,
+                images_root=record.images_root,
                 profile=record.profile.id,
             )
             for shard, record in records

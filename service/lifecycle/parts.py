@@ -20,13 +20,17 @@ def now() -> datetime:
 
 @dataclass(frozen=True)
 class Parts:
-    """Storage holds the truth, the ledger what moves, the queue hints. `retention` None: shards stay for ever."""
+    """Storage holds the truth, the ledger what moves, the queue hints. `retention` None: shards stay for ever.
+
+    `signing_key` None: manifests are not signed.
+    """
 
     storage: Storage
     ledger: Ledger
     queue: ShardQueue
     clock: Callable[[], datetime] = now
     retention: timedelta | None = None
+    signing_key: bytes | None = None
 
 
 def open_parts(settings: Settings) -> Parts:
@@ -40,7 +44,11 @@ def open_parts(settings: Settings) -> Parts:
         ttl_s=settings.ledger_ttl_s,
     )
     queue = ShardQueue(celery_app(settings), client)
-    return Parts(open_storage(settings), ledger, queue, retention=settings.retention)
+    return Parts(
+        *(open_storage(settings), ledger, queue),
+        retention=settings.retention,
+        signing_key=settings.private_key,
+    )
 
 
 def check_parts(settings: Settings, parts: Parts) -> None:

@@ -6,6 +6,7 @@ from latentmill import errors
 from latentmill.archive import Arrays
 from latentmill.async_client import AsyncClient
 from latentmill.client import Client
+from latentmill.proof import check_image
 from latentmill.verify import ShardFault, Verification, verify_folder
 
 from service.contract.card import DecoderCard
@@ -13,6 +14,7 @@ from service.contract.job import Job, Progress, Status
 from service.contract.manifest import Manifest
 from service.contract.mix import apportioned, balancing
 from service.contract.overlap import Overlap
+from service.contract.proof import Proof
 from service.contract.repair import RepairReport
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ __all__ = [
     "Manifest",
     "Overlap",
     "Progress",
+    "Proof",
     "RepairReport",
     "ShardFault",
     "Status",
@@ -34,6 +37,7 @@ __all__ = [
     "Verification",
     "apportioned",
     "balancing",
+    "check_image",
     "errors",
     "verify_folder",
 ]

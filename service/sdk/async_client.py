@@ -80,6 +80,7 @@ class AsyncClient:
     download = _awaited(Client.download)
     arrays = _awaited(Client.arrays)
     verify = _awaited(Client.verify)
+    proof = _awaited(Client.proof)
     repair = _awaited(Client.repair)
     repair_report = _awaited(Client.repair_report)
     image = _awaited(Client.image)

@@ -12,6 +12,7 @@ from urllib.parse import quote
 from latentmill.archive import Arrays, joined, read_archive
 from latentmill.download import Meter, OnBytes, download, fetch
 from latentmill.events import events
+from latentmill.proof import proof_from_server
 from latentmill.transport import Transport
 from latentmill.verify import OnShard, Verification, verify_stored
 from latentmill.waiting import completed, pauses, timed_out
@@ -26,6 +27,7 @@ from service.contract.errors import (
 from service.contract.job import Job
 from service.contract.manifest import Manifest
 from service.contract.overlap import Overlap, overlap_of
+from service.contract.proof import Proof
 from service.contract.repair import RepairReport
 from service.contract.request import JOB_ID, ResolvedRequest
 from service.contract.sample import NO_LABEL
@@ -191,9 +193,26 @@ class Client:
         label = recipe.label or recipe.labels
         return joined([read_archive(body, recipe.format, label) for body in bodies])
 
-    def verify(self, job: str | Job, on_progress: OnShard | None = None) -> Verification:
-        """Every stored archive's bytes and pixels against the manifest; nothing is kept."""
-        return verify_stored(self._transport, self.manifest(job), on_progress)
+    def verify(
+        self,
+        job: str | Job,
+        on_progress: OnShard | None = None,
+        *,
+        public_key: str | None = None,
+    ) -> Verification:
+        """Every stored archive's bytes and pixels against the manifest; nothing is kept.
+
+        `public_key` is of who has to stand for the manifest. Raises ValueError for what is none.
+        """
+        manifest = self.manifest(job)
+        return verify_stored(self._transport, manifest, on_progress, public_key=public_key)
+
+    def proof(self, job: str | Job, index: int) -> Proof:
+        """The proof that image `index` is the job's, from the archive that holds it; `check_image` needs nothing else.
+
+        Raises JobUnfinished, ArchiveBroken, RequestInvalid.
+        """
+        return proof_from_server(self._transport, self.manifest(job), index)
 
     def repair(self, job: str | Job) -> RepairReport:
         """Ask to make broken or missing shards again; returns the report as it stands."""

@@ -4,17 +4,21 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from latentmill.archive import read_archive
+from latentmill.archive import Arrays, read_archive
 from latentmill.download import Meter, fetch
 from latentmill.folder import archive_path, read_manifest
 from latentmill.transport import Transport
 
 from service.contract.errors import ArchiveBroken, ShardExpired, ShardNotStored, UnknownShard
 from service.contract.manifest import Manifest, ManifestShard
+from service.contract.merkle import leaf_hash, root_of
+from service.contract.statement import problem_with_manifest
 from service.contract.value import Value, sha256_hex
 
 #: Called after each shard with the shards done and the shards in all.
 OnShard = Callable[[int, int], None]
+#: The bytes of one archive. Raises ArchiveBroken, ShardExpired, ShardNotStored, UnknownShard.
+ReadShard = Callable[[ManifestShard], bytes]
 
 
 class ShardFault(Value):
@@ -35,31 +39,49 @@ class Verification(Value):
     samples: int
     size_bytes: int
     faults: tuple[ShardFault, ...]
+    manifest_problem: str | None = None
 
     @property
     def is_intact(self) -> bool:
-        return not self.faults
+        return not self.faults and self.manifest_problem is None
 
 
-def verify_folder(folder: Path, on_progress: OnShard | None = None) -> Verification:
-    """Archives in a folder against its `manifest.json`. Raises ArchiveBroken without a manifest."""
+def verify_folder(
+    folder: Path, on_progress: OnShard | None = None, *, public_key: str | None = None
+) -> Verification:
+    """Archives in a folder against its `manifest.json`, and that against the key of who has to stand for it.
+
+    Raises ArchiveBroken without a manifest, ValueError for what is no public key.
+    """
     manifest = read_manifest(folder)
-    return _verify(
-        manifest, lambda shard: _read(archive_path(folder, manifest, shard)), on_progress
-    )
+    return _verify(manifest, from_folder(folder, manifest), on_progress, public_key)
+
+
+def from_folder(folder: Path, manifest: Manifest) -> ReadShard:
+    return lambda shard: _read(archive_path(folder, manifest, shard))
 
 
 def verify_stored(
-    transport: Transport, manifest: Manifest, on_progress: OnShard | None = None
+    transport: Transport,
+    manifest: Manifest,
+    on_progress: OnShard | None = None,
+    *,
+    public_key: str | None = None,
 ) -> Verification:
     """Archives on the server against its manifest; nothing is kept."""
+    return _verify(manifest, from_server(transport, manifest), on_progress, public_key)
+
+
+def from_server(transport: Transport, manifest: Manifest) -> ReadShard:
     meter = Meter(manifest.size_bytes, None)
-    return _verify(manifest, lambda shard: fetch(transport, manifest.id, shard, meter), on_progress)
+    return lambda shard: fetch(transport, manifest.id, shard, meter)
 
 
 def _verify(
-    manifest: Manifest, read: Callable[[ManifestShard], bytes], on_progress: OnShard | None
+    manifest: Manifest, read: ReadShard, on_progress: OnShard | None, public_key: str | None
 ) -> Verification:
+    # First: whoever gave no key that is one need not wait for the archives.
+    manifest_problem = problem_with_manifest(manifest, public_key)
     faults = []
     for shard in manifest.shards:
         problem = _problem_with(shard, manifest, read)
@@ -73,12 +95,11 @@ def _verify(
         samples=manifest.request.count,
         size_bytes=manifest.size_bytes,
         faults=tuple(faults),
+        manifest_problem=manifest_problem,
     )
 
 
-def _problem_with(
-    shard: ManifestShard, manifest: Manifest, read: Callable[[ManifestShard], bytes]
-) -> str | None:
+def _problem_with(shard: ManifestShard, manifest: Manifest, read: ReadShard) -> str | None:
     try:
         check_archive(read(shard), shard, manifest)
     except (ArchiveBroken, ShardExpired, ShardNotStored, UnknownShard) as error:
@@ -100,6 +121,13 @@ def check_archive(data: bytes, shard: ManifestShard, manifest: Manifest) -> None
         raise ArchiveBroken("holds samples of another label")
     if sha256_hex(np.ascontiguousarray(arrays.images).data) != shard.pixels_sha256:
         raise ArchiveBroken("holds other pixels than were made")
+    if root_of(hashes_of(arrays)).hex() != shard.images_root:
+        raise ArchiveBroken("holds other images than its root says")
+
+
+def hashes_of(arrays: Arrays) -> list[bytes]:
+    """The leaves of the shard's tree."""
+    return [leaf_hash(image.data) for image in np.ascontiguousarray(arrays.images)]
 
 
 def _fault(shard: ManifestShard, manifest: Manifest, problem: str) -> ShardFault:

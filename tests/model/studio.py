@@ -28,6 +28,7 @@ def record(key: str, samples: int) -> ShardRecord:
         size_bytes=len(data),
         sha256=sha256_hex(data),
         pixels_sha256=sha256_hex(key.encode()),
+        images_root=sha256_hex(key.encode()),
         profile=_PROFILE,
     )
 

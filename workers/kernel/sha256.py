@@ -24,7 +24,7 @@ BLOCK = 64
 _LONG, _INT = ir.IntType(64), ir.IntType(32)
 _FOUR = ir.VectorType(_INT, 4)
 #: The instructions want the eight words as F E B A and H G D C.
-_ORDER = (5, 4, 1, 0, 7, 6, 3, 2)
+ORDER = (5, 4, 1, 0, 7, 6, 3, 2)
 
 
 def has_sha256() -> bool:
@@ -59,12 +59,12 @@ _START = [isqrt(prime << 64) & 0xFFFFFFFF for prime in _primes(8)]
 
 def new_state() -> State:
     """The state before the first block, in the instructions' order."""
-    return np.array([_START[word] for word in _ORDER], np.uint32)
+    return np.array([_START[word] for word in ORDER], np.uint32)
 
 
 def words(state: State) -> list[int]:
     """The eight words of a state in the standard's order."""
-    return [int(state[_ORDER.index(word)]) for word in range(8)]
+    return [int(state[ORDER.index(word)]) for word in range(8)]
 
 
 def _constant(*numbers: int) -> Any:
