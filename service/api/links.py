@@ -28,7 +28,7 @@ def linked(job: Job) -> Job:
     if job.request is not None:
         links |= {"shards": f"{here}/shards/{{index}}", "events": f"{here}/events"}
     if job.status == Status.COMPLETED:
-        links |= {"manifest": f"{here}/manifest", "repair": f"{here}/repair"}
+        links |= {name: f"{here}/{name}" for name in ("manifest", "croissant", "repair")}
     return job.model_copy(update={"links": links})
 
 

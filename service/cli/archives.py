@@ -1,5 +1,6 @@
-"""`latentmill download | verify | repair`: a job's archives, brought here, held against the manifest, made again."""
+"""`latentmill download | verify | repair | croissant`: a job's archives, brought here, checked, made again, told of."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -19,8 +20,8 @@ _LOOK_S = 0.3
 
 
 def register(app: typer.Typer) -> None:
-    """Add both commands to the command line."""
-    for command in (download, verify, repair):
+    """Add the commands to the command line."""
+    for command in (download, verify, repair, croissant):
         app.command(rich_help_panel=_PANEL)(command)
 
 
@@ -93,6 +94,27 @@ def _verify(what: str, url: str | None, public_key: str | None) -> "Verification
             return verify_folder(Path(what), show, public_key=public_key)
         with connect(url) as client:
             return client.verify(what, show, public_key=public_key)
+
+
+def croissant(
+    what: Annotated[
+        str, typer.Argument(metavar="FOLDER|ID", help="A downloaded folder, or a job's id.")
+    ],
+    url: Url = None,
+) -> None:
+    """Print a job as a data set for other tools: a Croissant 1.0 card (JSON-LD).
+
+    Of a folder it names the archives beside it: `latentmill croissant ./threes > ./threes/croissant.json`, and
+    `mlcroissant.Dataset("threes/croissant.json")` reads them. Of a job's id it names the server's addresses.
+    """
+    from latentmill.folder import croissant_of_folder
+
+    if Path(what).exists():
+        card = croissant_of_folder(Path(what))
+    else:
+        with connect(url) as client:
+            card = client.croissant(what)
+    print(json.dumps(card, indent=1))
 
 
 def repair(job: JobId, url: Url = None) -> None:

@@ -81,6 +81,7 @@ class AsyncClient:
     arrays = _awaited(Client.arrays)
     verify = _awaited(Client.verify)
     proof = _awaited(Client.proof)
+    croissant = _awaited(Client.croissant)
     repair = _awaited(Client.repair)
     repair_report = _awaited(Client.repair_report)
     image = _awaited(Client.image)

@@ -207,6 +207,10 @@ class Client:
         manifest = self.manifest(job)
         return verify_stored(self._transport, manifest, on_progress, public_key=public_key)
 
+    def croissant(self, job: str | Job) -> dict[str, Any]:
+        """The job as a data set for other tools, in Croissant 1.0 (JSON-LD)."""
+        return dict(self._transport.get(f"{_path(job)}/croissant"))
+
     def proof(self, job: str | Job, index: int) -> Proof:
         """The proof that image `index` is the job's, from the archive that holds it; `check_image` needs nothing else.
 

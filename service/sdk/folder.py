@@ -4,9 +4,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from service.contract import layout
+from service.contract.croissant import croissant_of
 from service.contract.errors import ArchiveBroken, FolderTaken
 from service.contract.manifest import Manifest, ManifestShard
 from service.contract.shard import Shard
@@ -28,6 +29,12 @@ def claim_folder(folder: Path, manifest: Manifest) -> None:
         raise FolderTaken(f"{folder} holds the files of job {read_manifest(folder).id}")
     with written_whole(folder / MANIFEST) as file:
         file.write(manifest.to_json())
+
+
+def croissant_of_folder(folder: Path) -> dict[str, Any]:
+    """The Croissant card of a downloaded job, to be put beside its archives. Raises ArchiveBroken."""
+    manifest = read_manifest(folder)
+    return croissant_of(manifest, lambda shard: archive_path(folder, manifest, shard).name)
 
 
 def discard(folder: Path) -> None:
