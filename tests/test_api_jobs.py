@@ -40,7 +40,7 @@ def test_a_job_tells_how_far_it_is(api: Api) -> None:
     moments = [body["created_at"], body["started_at"], body["finished_at"]]
     assert moments == sorted(moments)
     assert all(datetime.fromisoformat(moment).tzinfo for moment in moments)
-    assert set(body["links"]) == {"self", "shards", "events", "manifest", "repair"}
+    assert set(body["links"]) == {"self", "shards", "events", "manifest", "croissant", "repair"}
 
 
 def test_a_finished_job_outlives_redis(api: Api, redis_url: str) -> None:

@@ -17,6 +17,7 @@ ROUTES = {
     "DELETE /v1/jobs/{job_id}": {"204", "404", "409", "503"},
     "POST /v1/jobs/{job_id}/cancel": {"202", "404", "409", "503"},
     "GET /v1/jobs/{job_id}/manifest": {"200", "404", "409", "503"},
+    "GET /v1/jobs/{job_id}/croissant": {"200", "404", "409", "503"},
     "GET /v1/jobs/{job_id}/shards/{index}": {
         *("200", "206", "307", "404", "409", "410", "416", "503")
     },

@@ -60,7 +60,7 @@ AREAS = {
     # Parquet archives alone need pyarrow, and the client does without until one is read.
     "latentmill": Area(
         {CONTRACT, "workers.latents", "workers.decoder", "export.publish"},
-        {"httpx", "numpy", "PIL", "pyarrow", "torch"},
+        {"httpx", "numpy", "PIL", "pyarrow", "torch", "datasets", "webdataset"},
     ),
     "service.local": Area(
         {CONTRACT, ADAPTERS, "latentmill", "export.publish"}

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from latentmill import StoredDataset
 from latentmill.folder import croissant_of_folder, read_manifest
 
 from service.contract import layout
@@ -145,18 +146,63 @@ numpy.savez(sys.argv[2], index=column("index"), label=labels, image=images)
 """
 
 
+def folder_of(studio: Studio, job: Job, folder: Path) -> Path:
+    """The job as a client downloads it."""
+    run_all(studio, job)
+    storage = studio.parts.storage
+    folder.mkdir()
+    (folder / "manifest.json").write_bytes(storage.get(layout.job_manifest(job.id)))
+    for shard in read_manifest(folder).shards:
+        (folder / shard.key.rpartition("/")[2]).write_bytes(storage.get(shard.key))
+    return folder
+
+
+@pytest.mark.parametrize("format", ["zip", "tar", "npz", "parquet"])
+def test_a_data_set_is_handed_over_to_hugging_face(
+    datasets: Any,
+    studio: Studio,
+    submitted: Callable[..., Job],
+    images: Any,
+    tmp_path: Path,
+    format: str,
+) -> None:
+    """From archives of any format: pictures and named labels, in order."""
+    folder = folder_of(studio, submitted(count=COUNT, format=format), tmp_path / "job")
+    names = [str(digit) for digit in range(10)]
+    stored = StoredDataset(folder, labels=names)
+    read = stored.to_hugging_face(cache_dir=str(tmp_path / "cache"))
+    assert isinstance(read.features["image"], datasets.Image)
+    assert read.features["label"].names == names
+    assert (pixels(read["image"]) == images).all()
+    assert set(read["label"]) == {3}
+
+
+#: In a process of its own, for it leaves files open.
+STREAM = """
+import sys, numpy, latentmill
+stream = latentmill.StoredDataset(sys.argv[1]).to_webdataset(empty_check=False)
+samples = list(stream.decode("l8").to_tuple("png", "cls"))
+numpy.savez(sys.argv[2], *map(numpy.array, zip(*samples)))
+"""
+
+
+def test_a_data_set_is_handed_over_to_webdataset(
+    studio: Studio, submitted: Callable[..., Job], images: Any, tmp_path: Path
+) -> None:
+    """All archives of a tar job, in order."""
+    folder = folder_of(studio, submitted(count=COUNT, format="tar"), tmp_path / "job")
+    to = tmp_path / "read.npz"
+    subprocess.run([sys.executable, "-c", STREAM, folder, to], check=True)
+    with np.load(to) as read:
+        assert (read["arr_0"] == images).all()
+
+
 @pytest.mark.parametrize("format", ["zip", "tar", "parquet"])
 def test_mlcroissant_loads_a_job_by_its_card(
     studio: Studio, submitted: Callable[..., Job], images: Any, tmp_path: Path, format: str
 ) -> None:
     """Which it finds valid, and which leads it to every image, index and label."""
-    job = submitted(count=COUNT, format=format)
-    run_all(studio, job)
-    storage, folder = studio.parts.storage, tmp_path / "job"
-    folder.mkdir()
-    (folder / "manifest.json").write_bytes(storage.get(layout.job_manifest(job.id)))
-    for shard in read_manifest(folder).shards:
-        (folder / shard.key.rpartition("/")[2]).write_bytes(storage.get(shard.key))
+    folder = folder_of(studio, submitted(count=COUNT, format=format), tmp_path / "job")
     card, to = folder / "croissant.json", tmp_path / "read.npz"
     card.write_text(json.dumps(croissant_of_folder(folder)))
     home = os.environ | {"HOME": str(tmp_path)}

@@ -7,6 +7,7 @@ from latentmill.archive import Arrays
 from latentmill.async_client import AsyncClient
 from latentmill.client import Client
 from latentmill.proof import check_image
+from latentmill.stored import StoredDataset
 from latentmill.verify import ShardFault, Verification, verify_folder
 
 from service.contract.card import DecoderCard
@@ -33,6 +34,7 @@ __all__ = [
     "RepairReport",
     "ShardFault",
     "Status",
+    "StoredDataset",
     "SyntheticDataset",
     "Verification",
     "apportioned",

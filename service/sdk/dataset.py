@@ -2,27 +2,22 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
-from latentmill.drawing import Drawing, Indexes
+from latentmill.drawing import Drawing
+from latentmill.map_style import Images, Indexes, MapStyle, Transform
 
 from export.publish import load_folder, read_bundled
 from service.contract.card import DecoderCard
 from service.contract.errors import DataSetInvalid, RequestInvalid, UnknownDecoder
 from service.contract.faults import label_faults, parse_request
-from workers.decoder import Decoder, Images
-
-if TYPE_CHECKING:
-    from latentmill.stream import Batches
-
-#: Given an image, uint8 [H, W, C], what the training wants of it.
-Transform = Callable[[Images], Any]
+from workers.decoder import Decoder
 
 
-class SyntheticDataset:
+class SyntheticDataset(MapStyle):
     """Sample after sample of one seed: `(image, label)`, the image uint8 [H, W, C] or what `transform` makes of it.
 
     `decoder` is one that ships with Latentmill, by name, or a folder of `latentmill export`, as a `Path` or with a
@@ -95,52 +90,18 @@ class SyntheticDataset:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Names by their positions."""
         return self.card.labels
 
     def __len__(self) -> int:
         return int(self._stops[-1])
 
-    def __getitem__(self, place: int) -> tuple[Any, int]:
-        (sample,) = self.__getitems__([place])
-        return sample
-
-    def __getitems__(self, places: Sequence[int]) -> list[tuple[Any, int]]:
-        """Many at once, as PyTorch's loader asks: shuffled ones share forward passes."""
-        images, label_ids = self.arrays(np.array(places, np.int64))
-        shown = images if self.transform is None else map(self.transform, images)
-        return list(zip(shown, map(int, label_ids), strict=True))
-
-    def arrays(self, places: Indexes) -> tuple[Images, Indexes]:
-        """Images uint8 [n, H, W, C] and positions of their labels int64 [n], of places int64 [n] below the length."""
-        places = np.where(places < 0, places + len(self), places)
-        if len(places) and not (places.min() >= 0 and places.max() < len(self)):
-            raise IndexError(f"the data set has {len(self)} samples")
+    def _arrays(self, places: Indexes) -> tuple[Images, Indexes]:
         number = np.searchsorted(self._stops, places, side="right")
         indexes = places - np.r_[0, self._stops][number]
         drawing, label_ids = self._drawing, self._ids[number]
         is_kept = len(self) * self.card.image.size_bytes <= self._keep_bytes
         draw = drawing.draw_and_keep if is_kept and len(places) else drawing.draw
         return draw(indexes, label_ids), label_ids
-
-    def stream(
-        self,
-        *,
-        batch_size: int,
-        shuffle_seed: int | None = None,
-        rank: int = 0,
-        world_size: int = 1,
-    ) -> "Batches":
-        """The samples as an `IterableDataset` of whole batches, for `DataLoader(stream, batch_size=None)`.
-
-        Workers of the loader and ranks share the batches: together they give each once, and one rank's come in the
-        same order for any number of workers. Needs torch.
-        """
-        from latentmill.stream import Batches
-
-        return Batches(
-            self, batch_size=batch_size, shuffle_seed=shuffle_seed, rank=rank, world_size=world_size
-        )
 
     def __getstate__(self) -> dict[str, Any]:
         # A session lives in one process; whoever unpickles this opens its own.
