@@ -14,7 +14,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-slow test-faults test-readers test-lowest lint format bench bench-peers chaos load fuzz train presets audit reference lock simulate clean
+.PHONY: help demo up test test-slow test-faults test-readers test-compose test-lowest lint format bench bench-peers chaos load fuzz train presets audit reference lock simulate clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -28,7 +28,7 @@ up: $(VENV)/.cpu ## install and run everything on this machine until Ctrl-C
 test: $(VENV)/.dev ## install and run every test that needs no server of its own
 	$(BIN)/pytest -n 3 --dist loadfile
 
-test-slow: $(VENV)/.dev ## the tests that train, kill and wait (six minutes on 2 cores)
+test-slow: $(VENV)/.dev ## the tests that train, kill, wait and run whole fleets (ten minutes on 2 cores)
 	$(BIN)/pytest -n 3 --dist loadfile -m slow
 
 test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minutes on 2 cores; two need root and iproute2)
@@ -36,6 +36,9 @@ test-faults: $(VENV)/.dev ## inject every fault of deploy/FAULTS.md (eight minut
 
 test-readers: $(VENV)/.readers .venv-client/.installed ## open archives with tools of others (apt-get install unzip), and use a client generated from OpenAPI
 	$(BIN)/pytest -m readers tests/test_archives_elsewhere.py tests/test_generated_client.py
+
+test-compose: $(VENV)/.dev ## run docker-compose.yml on a Docker engine: a job, a killed worker, two APIs, a lost Redis (ten minutes with its builds)
+	$(BIN)/pytest -n 0 -s -m compose tests/compose
 
 lint: $(VENV)/.dev ## ruff and mypy, as CI runs them
 	$(BIN)/ruff check .

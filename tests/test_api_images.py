@@ -59,6 +59,7 @@ def served(fleet: Fleet) -> Fleet:
     return fleet
 
 
+@pytest.mark.slow
 def test_any_image_is_its_archive_member(served: Fleet) -> None:
     """200 random (job, index), byte for byte, before the job ran and after: grey, RGB, without labels, cooled."""
     chance = random.Random(6)

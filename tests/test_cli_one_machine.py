@@ -10,12 +10,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pytest
 from latentmill import Client, verify_folder
 from PIL import Image
 
 from service.local.ports import free_port
 from tests.fixtures.commands import latentmill, start
 from tests.fixtures.processes import eventually, is_gone
+
+pytestmark = pytest.mark.slow
 
 
 @contextmanager

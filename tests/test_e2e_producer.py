@@ -14,6 +14,8 @@ from tests.fixtures.fleet import Fleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.undisturbed import undisturbed
 
+pytestmark = pytest.mark.slow
+
 TASK = QUEUE = "latentmill.generate"
 ASKED: dict[str, Any] = {"decoder": "tiny", "label": 3, "count": 3000, "shard_size": 1024}
 

@@ -9,6 +9,8 @@ from tests.fixtures.fleet import SLOW, Fleet, NewFleet
 from tests.fixtures.processes import eventually
 from tests.fixtures.undisturbed import undisturbed
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def module_fleet(new_fleet: NewFleet) -> Fleet:

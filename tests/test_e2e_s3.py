@@ -15,6 +15,8 @@ from service.local.stack import Plan, Stack, running
 from tests.fixtures.s3 import S3Server
 from tests.fixtures.stack import TINY, publish_tiny
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place(moto_server: S3Server) -> dict[str, str]:

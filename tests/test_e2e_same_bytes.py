@@ -16,6 +16,8 @@ from service.contract.recipe import Format
 from service.contract.shard import BLOCK
 from tests.fixtures.fleet import Fleet, NewFleet
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def fleets(new_fleet: NewFleet) -> tuple[Fleet, Fleet]:

@@ -14,6 +14,8 @@ from export.evaluation.lesson import Lesson, learn
 from export.evaluation.lessons import Lessons
 from service.contract.card import ImageShape
 
+pytestmark = pytest.mark.slow
+
 LESSON = Lesson(steps=3, seed=5, threads=1)
 
 

@@ -28,6 +28,8 @@ from export.train import train
 from service.contract.card import ImageShape
 from service.contract.errors import CheckpointInvalid, DataSetInvalid, TrainingDiverged
 
+pytestmark = pytest.mark.slow
+
 QUICK = TrainingArguments(epochs=1, latent_dim=4, hidden=16, encoder_hidden=16)
 
 

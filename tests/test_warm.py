@@ -14,6 +14,8 @@ from workers.kernel.compiling import compiled_code
 from workers.kernel.names import _put_names
 from workers.warm import compile_kernels
 
+pytestmark = pytest.mark.slow
+
 
 def run(*command: str, **environment: object) -> str:
     done = subprocess.run(

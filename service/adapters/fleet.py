@@ -104,7 +104,7 @@ class Fleet:
             if request is not None:
                 body = ResolvedRequest.model_validate_json(request)
                 left = max(0, body.count - int(done) * body.shard_size)
-                yield Unfinished(job_id, owner, body, left, int(created_ms), int(rank))
+                yield Unfinished(job_id, owner, body, left, int(created_ms), int(rank or 0))
 
     def _now_s(self) -> int:
         """Of the server's clock: workers' own clocks may differ."""

@@ -22,6 +22,8 @@ from tests.faults.survivor import Survivor
 from tests.fixtures.parts import LIMITS, ask, new_studio
 from workers.shard import run_shard
 
+pytestmark = pytest.mark.slow
+
 JOB_ID = job_id_for(ANONYMOUS, "key")
 #: Where one step of the order submit, run, commit, finish has happened and the next has not.
 QUICK = {1, 3, 5, 6, 7, 8, 9, 13, 15, 19, 21, 22, 23, 26}

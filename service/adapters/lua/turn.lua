@@ -32,24 +32,26 @@ local function take(job, shard)
   redis.call('ZADD', of .. ':leases', now + ARGV[4], shard)
   redis.call('ZADD', 'lm:due:' .. owner, 'LT', now + ARGV[4], job)
 end
-local function more_urgent(shards)
-  -- A queue that is read first is for jobs of one shard: none becomes another's way past other owners.
-  local most = shards > 1 and math.huge or 1
-  local rank = tonumber(redis.call('HGET', JOB, 'rank') or 0)
-  for _, job in ipairs(redis.call('ZRANGEBYSCORE', 'lm:order:' .. owner, '-inf', '(' .. order_of(rank, 0), 'LIMIT', 0, 64)) do
+local function first_waiting(jobs, most)
+  for _, job in ipairs(jobs) do
     local shard = waiting_of(job, most)
-    if shard then take(job, shard); return job, shard end
+    if shard then return job, shard end
   end
 end
-local job, shard, shards = id, ARGV[3], tonumber(redis.call('HGET', JOB, 'shards') or 0)
-if is_wanted(shard, shards) then
-  local other, its = more_urgent(shards)
+local job, shard = id, ARGV[3]
+local its = redis.call('HMGET', JOB, 'shards', 'rank')
+local shards, rank = tonumber(its[1] or 0), tonumber(its[2] or 0)
+local urgent = owner and redis.call('ZRANGEBYSCORE', 'lm:order:' .. owner, '-inf', '(' .. order_of(rank, 0), 'LIMIT', 0, 64) or {}
+if #urgent > 0 and is_wanted(shard, shards) then
+  -- A queue that is read first is for jobs of one shard: none becomes another's way past other owners.
+  local other, its_shard = first_waiting(urgent, shards > 1 and math.huge or 1)
   if other then
+    take(other, its_shard)
     redis.call('HDEL', SENT, shard)
     redis.call('HDEL', HOLDERS, shard)
     redis.call('ZADD', LEASES, now, shard)
     due_at(now, 'LT')
-    job, shard = other, its
+    job, shard = other, its_shard
   end
 end
 local of = 'lm:job:' .. job

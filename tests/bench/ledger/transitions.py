@@ -86,6 +86,7 @@ def _shards(bench: Bench, calls: int) -> Costs:
         by.parts.ledger.claim(job, window=bench.population.outstanding, room=1)
 
     return {
+        "turn": each("turn"),
         "begin": each("begin", TOKEN),
         "extend": each("extend", TOKEN),
         "note_work": _same(bench, note, calls),
