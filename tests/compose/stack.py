@@ -14,7 +14,7 @@ from tests.fixtures.imports import ROOT
 PROJECT = "latentmill-test"
 FILES = ("docker-compose.yml", "tests/compose/docker-compose.test.yml")
 #: A range, so that a second API finds a port.
-API_PORTS, S3_PORT = (18000, 18001), 18333
+API_PORTS, S3_PORT = "18000-18001", 18333
 #: Building is pip's time; starting is not.
 BUILD_S, START_S = 1800, 180
 
@@ -32,6 +32,13 @@ class Compose:
         ids = self("ps", "-q", service).split()
         return list(json.loads(_run("docker", "inspect", *ids))) if ids else []
 
+    def urls(self) -> list[str]:
+        """Where each API is published: the engine chooses a port of the range for it."""
+        published = [
+            each["NetworkSettings"]["Ports"]["8000/tcp"][0] for each in self.containers("api")
+        ]
+        return [f"http://{port['HostIp']}:{port['HostPort']}" for port in published]
+
     def kill(self, service: str) -> str:
         """SIGKILL to one container; its id."""
         victim = self.containers(service)[0]["Id"]
@@ -39,14 +46,15 @@ class Compose:
         return str(victim)
 
     def lose_volume(self, service: str, volume: str) -> None:
-        """The container and all that it had stored, as if the disk had gone."""
-        self("rm", "--stop", "--force", service)
+        """At once, the container and all that it had stored, as if the machine had gone with its disk."""
+        self.kill(service)
+        self("rm", "--force", service)
         _run("docker", "volume", "rm", f"{PROJECT}_{volume}")
 
 
 def _run(*words: str, timeout_s: float = START_S) -> str:
     environment = os.environ | {
-        "LATENTMILL_PORT": "-".join(map(str, API_PORTS)),
+        "LATENTMILL_PORT": API_PORTS,
         "LATENTMILL_S3_PORT": str(S3_PORT),
     }
     done = subprocess.run(

@@ -10,7 +10,7 @@ import pytest
 from latentmill import Client
 
 from service.contract.job import Job, Status
-from tests.compose.stack import API_PORTS, Compose, engine_answers, stack, tell
+from tests.compose.stack import Compose, engine_answers, stack, tell
 
 pytestmark = pytest.mark.compose
 
@@ -25,8 +25,8 @@ def compose() -> Iterator[Compose]:
 
 
 @pytest.fixture
-def client() -> Iterator[Client]:
-    with Client(f"http://127.0.0.1:{API_PORTS[0]}", patience_s=120) as client:
+def client(compose: Compose) -> Iterator[Client]:
+    with Client(compose.urls()[0], patience_s=120) as client:
         yield client
 
 
@@ -47,10 +47,11 @@ def until_some_is_done(client: Client, job: Job) -> None:
 def finished(client: Client, job: Job) -> None:
     """Completed, and every archive and image as the manifest says, read through the published store."""
     done = tell(f"{job.id}: completed", lambda: client.wait(job, timeout_s=600))
-    assert done.progress.samples_done == COUNT
+    assert job.request
+    assert done.progress.samples_done == job.request.count
     found = tell(f"{job.id}: verified", lambda: client.verify(job))
     assert found.is_intact
-    assert (found.samples, found.shards) == (COUNT, 7)
+    assert (found.samples, found.shards) == (job.request.count, job.request.shards)
 
 
 def test_a_job_survives_a_killed_worker(compose: Compose, client: Client) -> None:
@@ -66,7 +67,7 @@ def test_a_job_survives_a_killed_worker(compose: Compose, client: Client) -> Non
 
 def test_the_api_is_scaled(compose: Compose, client: Client) -> None:
     """To two, while clients ask; each takes a job, and either tells of both."""
-    with _asking() as failures:
+    with _asking(compose.urls()[0]) as failures:
         tell(
             "api scaled to 2",
             lambda: compose(
@@ -75,18 +76,19 @@ def test_the_api_is_scaled(compose: Compose, client: Client) -> None:
             ),
         )
     assert failures() == 0
-    jobs = []
-    for port in API_PORTS:
-        with Client(f"http://127.0.0.1:{port}") as one:
-            jobs.append(one.wait(submitted(one, seed=port, count=2000), timeout_s=60))
-    for port in API_PORTS:
-        with Client(f"http://127.0.0.1:{port}") as one:
+    jobs, urls = [], compose.urls()
+    assert len(set(urls)) == 2
+    for seed, url in enumerate(urls, 100):
+        with Client(url) as one:
+            jobs.append(one.wait(submitted(one, seed, count=2000), timeout_s=60))
+    for url in urls:
+        with Client(url) as one:
             assert [one.job(job.id).status for job in jobs] == [Status.COMPLETED] * 2
 
 
 def test_redis_is_lost_for_good(compose: Compose, client: Client) -> None:
     """Container and volume, in the middle of a job: storage brings it back, and it ends."""
-    job = submitted(client, seed=2)
+    job = submitted(client, seed=2, count=3 * COUNT)
     until_some_is_done(client, job)
     compose.lose_volume("redis", "redis")
     compose("up", "--detach", "--wait", "--no-recreate", "redis")
@@ -104,12 +106,12 @@ def test_nothing_in_it_is_root_or_writes_its_root(compose: Compose) -> None:
 
 
 @contextmanager
-def _asking() -> Iterator[Callable[[], int]]:
-    """Somebody asks the first API all the time; how many answers were none."""
+def _asking(url: str) -> Iterator[Callable[[], int]]:
+    """Somebody asks an API all the time; how many answers were none."""
     ended, failed = Event(), list[str]()
 
     def ask() -> None:
-        with httpx.Client(base_url=f"http://127.0.0.1:{API_PORTS[0]}", timeout=10) as http:
+        with httpx.Client(base_url=url, timeout=10) as http:
             while not ended.wait(0.02):
                 try:
                     http.get("/v1/decoders").raise_for_status()
