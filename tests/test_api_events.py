@@ -82,6 +82,7 @@ def test_a_forgotten_job_has_no_events(api: Api) -> None:
     problem_of(api.http.get(f"/v1/jobs/{job['id']}/events"), status=404, slug="unknown-job")
 
 
+@pytest.mark.slow
 def test_the_client_follows_across_a_restart(api: Api) -> None:
     """The API goes away in the middle and comes back on its port: the client sees the end, and nothing goes back."""
     job = api.accepted(count=8192)

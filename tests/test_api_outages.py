@@ -13,6 +13,7 @@ import pytest
 import redis
 
 from tests.fixtures.api import Api, problem_of, start_api, until
+from tests.fixtures.metrics import of_the_fleet, parsed
 from tests.fixtures.parts import ask
 from tests.fixtures.redis import RedisServer, free_port
 from workers.sweep import Sweep
@@ -210,37 +211,15 @@ def test_readiness_is_bounded_when_storage_hangs(redis_url: str) -> None:
         api.stop()
 
 
-def gauges(api: Api) -> dict[str, float]:
-    answer = soon(lambda: api.http.get("/metrics"))
-    assert answer.status_code == 200
-    assert answer.headers["Content-Type"].startswith("text/plain; version=")
-    lines = [line.split(" ") for line in answer.text.splitlines() if not line.startswith("#")]
-    return {name: float(value) for name, value in lines}
-
-
-def test_metrics_tell_the_fleet(api: Api) -> None:
-    """Slots that live, messages that wait, jobs that have not ended, what audits found."""
-    api.accepted(seed=1)
-    job = api.accepted(seed=2)
-    api.http.post(job["links"]["cancel"])
-    api.parts.ledger.heartbeat("worker", slots=3, info="{}", ttl_s=60)
-    api.parts.ledger.audits.note("agreed")
-    told = gauges(api)
-    waiting = told.pop("latentmill_queue_messages")
-    assert told == {
-        "latentmill_redis_up": 1,
-        "latentmill_worker_slots": 3,
-        "latentmill_active_jobs": 1,
-        'latentmill_audits{result="agreed"}': 1,
-    }
-    assert waiting == api.parts.queue.length() > 0
+def fleet_metrics(api: Api) -> dict[str, float]:
+    return of_the_fleet(parsed(soon(lambda: api.http.get("/metrics"))))
 
 
 def test_metrics_survive_redis(fragile: Api, own_redis: RedisServer) -> None:
     """A scrape during an outage succeeds and tells it; numbers that nobody knows are left out."""
     with Frozen(own_redis):
-        assert gauges(fragile) == {"latentmill_redis_up": 0}
+        assert fleet_metrics(fragile) == {"latentmill_redis_up": 0}
     own_redis.kill()
-    assert gauges(fragile) == {"latentmill_redis_up": 0}
+    assert fleet_metrics(fragile) == {"latentmill_redis_up": 0}
     own_redis.start()
-    assert gauges(fragile)["latentmill_redis_up"] == 1
+    assert fleet_metrics(fragile)["latentmill_redis_up"] == 1

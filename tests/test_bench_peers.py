@@ -21,6 +21,8 @@ from tests.bench.peers.comparison import PEERS, best_of, measure_peers, run_once
 from tests.fixtures.decoders import tiny_decoder
 from tests.fixtures.imports import PACKAGES, ROOT, imported_names, tree
 
+pytestmark = pytest.mark.slow
+
 FOLDER = ROOT / "tests" / "bench" / "peers"
 COUNT = 512
 BATCH = 64

@@ -151,6 +151,7 @@ def test_a_listing_goes_on_behind_any_key(storage: Storage) -> None:
     assert keys(storage, "a/", after="b") == []
 
 
+@pytest.mark.slow
 def test_more_keys_than_a_page_are_listed(storage: Storage) -> None:
     """S3 gives a thousand keys at a time; nobody sees the seam, and a reader may stop early."""
     wanted = [f"shards/r/{number * 1024:012d}.zip" for number in range(1_010)]

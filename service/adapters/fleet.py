@@ -76,6 +76,11 @@ class Fleet:
             found = pipe.execute()
         return [Work(**{field: int(of[field]) for field in of}) for of in found]
 
+    def counts(self) -> dict[str, int]:
+        """What was done since this Redis began, by name; each only grows."""
+        with answered():
+            return {name: int(n) for name, n in self._redis.hgetall("lm:counts").items()}
+
     def samples_per_s(self) -> float:
         """Over the last whole spans: a minute."""
         with answered():

@@ -28,6 +28,7 @@ from service.api.connection import MAX_HEAD_BYTES, Connection
 from service.api.deps import Office
 from service.api.manners import Manners
 from service.api.openapi import ANY_PROBLEM, describe_for_machines
+from service.api.traffic import Counting
 from service.contract.errors import StartRefused
 from service.contract.settings import ApiSettings
 from service.lifecycle.keyring import Keyring
@@ -51,8 +52,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
     parts = open_parts(settings)
     # Without one where strangers listen, even if every key were deleted from storage.
     keyring = Keyring(parts.storage, always=not _may_be_anonymous(settings))
-    app.state.office = Office(parts, settings, keyring)
+    office = app.state.office = Office(parts, settings, keyring)
     answer_problems(app)
+    app.add_middleware(Counting, traffic=office.traffic)
     app.add_middleware(Manners)
     app.include_router(health.router)
     app.include_router(pages.router)

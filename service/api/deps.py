@@ -7,6 +7,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.api.failures import Failures
+from service.api.traffic import Traffic
 from service.contract.settings import ApiSettings
 from service.lifecycle.keyring import Keyring
 from service.lifecycle.parts import Parts
@@ -31,6 +32,7 @@ class Office:
     settings: ApiSettings
     keyring: Keyring
     failures: Failures = field(default_factory=Failures)
+    traffic: Traffic = field(default_factory=Traffic)
     checkers: Executor = field(default_factory=_checkers)
     waiters: Executor = field(default_factory=_waiters)
 

@@ -8,6 +8,7 @@ from tests.fixtures.api import Api
 from tests.fuzz.api import schemathesis, token_of
 
 
+@pytest.mark.slow
 def test_every_route_keeps_its_document(api: Api, tmp_path: Path) -> None:
     """No 5xx, no undocumented status, header or form; what the schema allows is accepted, the rest refused."""
     api.http.headers["Authorization"] = f"Bearer {token_of(api.parts.storage)}"

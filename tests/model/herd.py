@@ -132,7 +132,7 @@ MODELLED: tuple[Mutant, ...] = (
         "an ended job keeps its place", "prelude", "redis.call('ZREM', 'lm:order:' .. owner, id)"
     ),
     in_script("the queue's lease never doubles", "claim", "2 ^ (times - 1)", "1"),
-    in_script("claim takes the holder's name along", "claim", "redis.call('HDEL', HOLDERS, shard)"),
+    in_script("claim takes the holder's name along", "claim", "forget_holder(HOLDERS, shard)"),
     in_script(
         "a finisher is not waited for", "claim", "due_at(now + tonumber(ARGV[7]))", "due_at(now)"
     ),

@@ -20,4 +20,5 @@ redis.call('HDEL', SENT, shard)
 redis.call('ZADD', LEASES, now + tonumber(ARGV[5]), shard)
 redis.call('HSETNX', JOB, 'started_ms', now)
 redis.call('HSET', JOB, 'status', 'running')
+count('attempts_begun')
 return { 'OK', redis.call('HGET', JOB, 'request') }

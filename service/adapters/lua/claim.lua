@@ -11,7 +11,7 @@ local function send(shard)
   -- Doubling, because a message may only be waiting behind a long queue.
   local times = redis.call('HINCRBY', SENT, shard, 1)
   local lease = math.min(tonumber(ARGV[5]) * 2 ^ (times - 1), tonumber(ARGV[6]))
-  redis.call('HDEL', HOLDERS, shard)
+  forget_holder(HOLDERS, shard)
   redis.call('ZADD', LEASES, now + math.floor(lease), shard)
   live, sent = live + 1, sent + 1
   out[#out + 1] = tostring(shard)

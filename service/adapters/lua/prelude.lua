@@ -15,6 +15,8 @@ local RECORDS = JOB .. ':records'    -- hash: shard -> what is known of the stor
 local status = redis.call('HGET', JOB, 'status')
 local owner = redis.call('HGET', JOB, 'owner')
 
+-- What a fleet has done since its Redis began, for those who watch it; nothing is decided by it.
+local function count(what, by) redis.call('HINCRBY', 'lm:counts', what, by or 1) end
 local function wants_shards() return status == 'queued' or status == 'running' end
 local function is_terminal() return status == 'completed' or status == 'failed' or status == 'cancelled' end
 -- The outbox: a job in here is looked at when its time has come, whatever happened to its messages.
@@ -78,6 +80,10 @@ local function fail_if_expired()
   fail('it was not started before it expired')
   status = 'failing'
   return true
+end
+-- Of a shard whose lease ran out: whoever ran it has died or stood still.
+local function forget_holder(holders, shard)
+  if redis.call('HDEL', holders, shard) == 1 then count('attempts_silent') end
 end
 local function drop_worker(name)
   redis.call('DECRBY', 'lm:workers:total', redis.call('HGET', 'lm:workers:slots', name) or 0)

@@ -3,6 +3,7 @@
 redis.call('ZADD', 'lm:webhooks', 'XX', now, id)
 if not status then return 'GONE' end
 if is_terminal() and status ~= ARGV[3] then return 'CONFLICT' end
+if not is_terminal() then count('jobs_' .. ARGV[3]) end
 redis.call('HSET', JOB, 'status', ARGV[3], 'finished_ms', ARGV[5])
 if ARGV[4] ~= '' then redis.call('HSET', JOB, 'error', ARGV[4]) end
 never_due()

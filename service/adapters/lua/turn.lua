@@ -27,7 +27,7 @@ local function waiting_of(job, most)
 end
 local function take(job, shard)
   local of = 'lm:job:' .. job
-  redis.call('HDEL', of .. ':holders', shard)
+  forget_holder(of .. ':holders', shard)
   redis.call('HDEL', of .. ':sent', shard) -- nobody else takes it before it is begun
   redis.call('ZADD', of .. ':leases', now + ARGV[4], shard)
   redis.call('ZADD', 'lm:due:' .. owner, 'LT', now + ARGV[4], job)
@@ -47,8 +47,9 @@ if #urgent > 0 and is_wanted(shard, shards) then
   local other, its_shard = first_waiting(urgent, shards > 1 and math.huge or 1)
   if other then
     take(other, its_shard)
+    count('turns_lent')
     redis.call('HDEL', SENT, shard)
-    redis.call('HDEL', HOLDERS, shard)
+    forget_holder(HOLDERS, shard)
     redis.call('ZADD', LEASES, now, shard)
     due_at(now, 'LT')
     job, shard = other, its_shard

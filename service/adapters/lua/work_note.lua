@@ -3,6 +3,9 @@
 local SPAN = 'lm:made:' .. math.floor(now / ARGV[6])
 redis.call('INCRBY', SPAN, ARGV[3])
 redis.call('PEXPIRE', SPAN, 2 * ARGV[6] * ARGV[7])
+count('images', ARGV[3])
+count('bytes', ARGV[4])
+count('busy_ms', ARGV[5])
 for i = 10, #ARGV do
   local WORK = 'lm:work:' .. ARGV[i]
   local made = { samples = ARGV[3], bytes = ARGV[4], busy_ms = ARGV[5] }
