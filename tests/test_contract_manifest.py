@@ -28,7 +28,6 @@ records = st.builds(
     samples=st.integers(1, 64_512),
     size_bytes=st.integers(1, 2**40),
     sha256=digests,
-    pixels_sha256=digests,
     images_root=digests,
     profile=profiles,
 )
@@ -49,16 +48,13 @@ def test_metadata_is_what_every_store_keeps(record: ShardRecord) -> None:
     assert sum(len(name) + len(value) for name, value in metadata.items()) < 2048
 
 
-@pytest.mark.parametrize(
-    "missing", ["samples", "sha256", "pixels-sha256", "images-root", "profile"]
-)
+@pytest.mark.parametrize("missing", ["samples", "sha256", "images-root", "profile"])
 def test_metadata_of_somebody_else_is_not_a_record(missing: str) -> None:
     """An object that no worker of ours wrote is noticed."""
     record = ShardRecord(
         samples=1,
         size_bytes=1,
         sha256="b" * 64,
-        pixels_sha256="c" * 64,
         images_root="d" * 64,
         profile=PROFILE,
     )
@@ -97,7 +93,6 @@ def manifest() -> Manifest:
             key=f"shards/{index}",
             size_bytes=10,
             sha256="b" * 64,
-            pixels_sha256="c" * 64,
             images_root="d" * 64,
             profile=PROFILE.id,
         )

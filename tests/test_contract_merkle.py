@@ -2,14 +2,11 @@
 
 import hashlib
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from service.contract.merkle import leaf_hash, node_hash, path_of, root_by, root_of
-from workers import tree
-from workers.kernel.sha256 import has_sha256
 
 #: The RFC's own test vectors, as its reference implementation lists them: leaves, and the root over the first n.
 VECTORS = (
@@ -82,19 +79,3 @@ def test_a_node_is_no_leaf() -> None:
     left, right = some(2)
     assert leaf_hash(left + right) != node_hash(left, right)
     assert leaf_hash(b"x") == hashlib.sha256(b"\x00x").digest()
-
-
-@pytest.mark.parametrize("by_instructions", [False] + [True] * has_sha256())
-@pytest.mark.parametrize("size", [1, 54, 55, 63, 64, 784, 3072])
-@pytest.mark.parametrize("counts", [(1,), (2,), (3, 4), (256, 256, 1), (5, 2)])
-def test_a_worker_builds_the_same_tree(
-    monkeypatch: pytest.MonkeyPatch, *, by_instructions: bool, size: int, counts: tuple[int, ...]
-) -> None:
-    """In batches, with the processor's instructions and without, whatever the padding of an image."""
-    monkeypatch.setattr(tree, "has_sha256", lambda: by_instructions)
-    rng, built = np.random.default_rng(size), tree.new_tree(sum(counts), size)
-    batches = [rng.integers(0, 256, (count, 1, size, 1), np.uint8) for count in counts]
-    for images in batches:
-        built.add(images)
-    hashes = [leaf_hash(image.tobytes()) for images in batches for image in images]
-    assert built.root() == root_of(hashes)

@@ -51,7 +51,6 @@ def manifest(**fields: object) -> Manifest:
             key=f"shards/{shard.index}",
             size_bytes=10,
             sha256="b" * 64,
-            pixels_sha256="c" * 64,
             images_root=root_of(HASHES[shard.start : shard.stop]).hex(),
             profile=PROFILE.id,
         )

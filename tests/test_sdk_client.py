@@ -196,10 +196,10 @@ def test_verify_names_the_flipped_and_the_missing_archive(
 
 
 def test_verify_looks_at_pixels_too(client: Client, job_id: str, tmp_path: Path) -> None:
-    """A manifest whose pixel checksum is wrong is found out although every archive has its sha256."""
+    """A manifest whose root is wrong is found out although every archive has its sha256."""
     client.download(job_id, tmp_path)
     manifest = json.loads((tmp_path / "manifest.json").read_text())
-    manifest["shards"][0]["pixels_sha256"] = "0" * 64
+    manifest["shards"][0]["images_root"] = "0" * 64
     (tmp_path / "manifest.json").write_text(json.dumps(manifest))
     (fault,) = verify_folder(tmp_path).faults
     assert (fault.index, fault.problem) == (0, "holds other pixels than were made")

@@ -64,7 +64,6 @@ def manifest_json(sha256: str = sha256_hex(BODY)) -> bytes:
         key="../../../outside.zip",
         size_bytes=len(BODY),
         sha256=sha256,
-        pixels_sha256="0" * 64,
         images_root="0" * 64,
         profile=PROFILE.id,
     )

@@ -1,4 +1,4 @@
-"""Both checksums of a shard, in the one pass that makes it: of its raw pixels, and of the object's bytes."""
+"""Both checksums of a shard, in the one pass that makes it: the root over its images, and of the object's bytes."""
 
 import hashlib
 from typing import Protocol
@@ -6,28 +6,31 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from service.contract.merkle import LEAF, NODE, leaf_hash, root_of
 from workers.body import Body
 from workers.decoder import Images
-from workers.kernel.sha256 import BLOCK, has_sha256, new_state, one_stream, two_streams, words
+from workers.kernel.hashes import new_pads, put_hashes
+from workers.kernel.sha256 import BLOCK, has_sha256, new_state, one_stream, words
 
 Bytes = npt.NDArray[np.uint8]
 
+_NOTHING: Bytes = np.empty(0, np.uint8)
+
 
 class Checksums:
-    """Follows an archive as it grows, while what is to be hashed is still in the cache."""
+    """Follows an archive of so many images as it grows, while what is to be hashed is still in the cache."""
 
-    def __init__(self, body: Body) -> None:
+    def __init__(self, body: Body, *, samples: int, image_bytes: int) -> None:
         self._body, self._hashed = body, 0
-        self._pair: _Pair = _Interleaved() if has_sha256() else _OneByOne()
+        self._pair: _Pair = _Interleaved(samples, image_bytes) if has_sha256() else _OneByOne()
 
     def update(self, images: Images) -> None:
         """Take in the next images and what the body gained by them."""
-        self._pair.update(images.reshape(-1), self._gained())
+        self._pair.update(images, self._gained())
 
     def finish(self) -> tuple[str, str]:
-        """`(pixels_sha256, sha256)`, once the archive is finished."""
-        self._pair.update(np.empty(0, np.uint8), self._gained())
-        return self._pair.finish()
+        """`(images_root, sha256)`, once the archive is finished."""
+        return self._pair.finish(self._gained())
 
     def _gained(self) -> Bytes:
         gained = np.frombuffer(self._body.view(self._hashed), np.uint8)
@@ -36,36 +39,56 @@ class Checksums:
 
 
 class _Pair(Protocol):
-    def update(self, first: Bytes, second: Bytes) -> None: ...
-    def finish(self) -> tuple[str, str]: ...
+    def update(self, images: Images, gained: Bytes) -> None: ...
+    def finish(self, gained: Bytes) -> tuple[str, str]: ...
 
 
 class _OneByOne:
     """For processors without x86's SHA instructions."""
 
     def __init__(self) -> None:
-        self._first, self._second = hashlib.sha256(), hashlib.sha256()
+        self._leaves, self._archive = list[bytes](), hashlib.sha256()
 
-    def update(self, first: Bytes, second: Bytes) -> None:
-        self._first.update(first.data)
-        self._second.update(second.data)
+    def update(self, images: Images, gained: Bytes) -> None:
+        self._leaves += [leaf_hash(image.data) for image in np.ascontiguousarray(images)]
+        self._archive.update(gained.data)
 
-    def finish(self) -> tuple[str, str]:
-        return self._first.hexdigest(), self._second.hexdigest()
+    def finish(self, gained: Bytes) -> tuple[str, str]:
+        self._archive.update(gained.data)
+        return root_of(self._leaves).hex(), self._archive.hexdigest()
 
 
 class _Interleaved:
-    """Two streams whose whole blocks go through the processor side by side."""
+    """Whole blocks of images and archive go through the processor side by side."""
 
-    def __init__(self) -> None:
-        self._first, self._second = _Stream(), _Stream()
+    def __init__(self, samples: int, image_bytes: int) -> None:
+        self._leaves = np.empty((samples, 32), np.uint8)
+        self._pads, self._image_bytes = new_pads(image_bytes, LEAF[0]), image_bytes
+        self._added, self._archive = 0, _Stream()
 
-    def update(self, first: Bytes, second: Bytes) -> None:
-        one, two = self._first.blocks_of(first), self._second.blocks_of(second)
-        two_streams(self._first.state, first, *one, self._second.state, second, *two)
+    def update(self, images: Images, gained: Bytes) -> None:
+        stop = self._added + len(images)
+        rows = images.reshape(len(images), self._image_bytes)
+        place = self._leaves[self._added : stop]
+        taken = self._archive.blocks_of(gained)
+        put_hashes(rows, self._pads, place, self._archive.state, gained, *taken)
+        self._added = stop
 
-    def finish(self) -> tuple[str, str]:
-        return self._first.hexdigest(), self._second.hexdigest()
+    def finish(self, gained: Bytes) -> tuple[str, str]:
+        one_stream(self._archive.state, gained, *self._archive.blocks_of(gained))
+        return self._root().hex(), self._archive.hexdigest()
+
+    def _root(self) -> bytes:
+        level, pads, unused = self._leaves[: self._added], new_pads(64, NODE[0]), new_state()
+        while len(level) > 1:
+            pairs = len(level) // 2
+            above = np.empty((-(-len(level) // 2), 32), np.uint8)
+            rows = level[: 2 * pairs].reshape(pairs, 64)
+            put_hashes(rows, pads, above[:pairs], unused, _NOTHING, 0, 0)
+            # An odd last one moves up as it is.
+            above[pairs:] = level[2 * pairs :]
+            level = above
+        return level.tobytes()
 
 
 class _Stream:

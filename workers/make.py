@@ -12,7 +12,6 @@ from workers.checksums import Checksums
 from workers.decoder import Decoder, profile_of
 from workers.kernel.normals import draw_block
 from workers.latents import draw_latents
-from workers.tree import new_tree
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,8 @@ def make_shard(
     `keep` is called after every batch; what it raises ends the work.
     """
     card, recipe = decoder.card, request.recipe
-    archive, checksums = new_archive(recipe, shard, card, body), Checksums(body)
-    tree = new_tree(shard.samples, card.image.size_bytes)
+    archive = new_archive(recipe, shard, card, body)
+    checksums = Checksums(body, samples=shard.samples, image_bytes=card.image.size_bytes)
     for start in range(shard.start, shard.stop, BLOCK):
         stop = min(start + BLOCK, shard.stop)
         latents = draw_latents(
@@ -51,16 +50,14 @@ def make_shard(
         for images in decoder.batches(latents, labels):
             archive.add(images)
             checksums.update(images)
-            tree.add(images)
             keep()
     archive.finish()
-    pixels_sha256, sha256 = checksums.finish()
+    images_root, sha256 = checksums.finish()
     record = ShardRecord(
         samples=shard.samples,
         size_bytes=body.size,
         sha256=sha256,
-        pixels_sha256=pixels_sha256,
-        images_root=tree.root().hex(),
+        images_root=images_root,
         profile=Profile(decoder=card.digest, encoder=archive.encoder, **profile_of(device)),
     )
     return Made(body.view(), record)

@@ -29,14 +29,13 @@ class Profile(Value):
 class ShardRecord(Value):
     """What is known of one stored shard.
 
-    `sha256` is of the object's bytes, `pixels_sha256` of the raw uint8 pixels in index order, `images_root` the root of
-    the hash tree over the images' pixels (see `service/contract/merkle.py`).
+    `sha256` is of the object's bytes, `images_root` the root of the hash tree over the images' raw pixels in index
+    order (see `service/contract/merkle.py`): the same for the same images, in whatever format.
     """
 
     samples: int = Field(ge=1)
     size_bytes: int = Field(ge=1)
     sha256: str = Field(pattern=SHA256)
-    pixels_sha256: str = Field(pattern=SHA256)
     images_root: str = Field(pattern=SHA256)
     profile: Profile
 
@@ -45,7 +44,6 @@ class ShardRecord(Value):
         return ({"maker": maker} if maker else {}) | {
             "samples": str(self.samples),
             "sha256": self.sha256,
-            "pixels-sha256": self.pixels_sha256,
             "images-root": self.images_root,
             "profile": canonical_json(self.profile.model_dump(mode="json")).decode(),
         }
@@ -57,7 +55,6 @@ class ShardRecord(Value):
             samples=int(metadata["samples"]),
             size_bytes=size_bytes,
             sha256=metadata["sha256"],
-            pixels_sha256=metadata["pixels-sha256"],
             images_root=metadata["images-root"],
             profile=Profile.model_validate_json(metadata["profile"]),
         )
@@ -77,7 +74,6 @@ class ManifestShard(Value):
     key: str
     size_bytes: int
     sha256: str = Field(pattern=SHA256)
-    pixels_sha256: str = Field(pattern=SHA256)
     images_root: str = Field(pattern=SHA256)
     profile: str
 

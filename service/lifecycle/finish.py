@@ -134,7 +134,6 @@ def _manifest(
                 key=layout.shard(digest, shard, recipe.format),
                 size_bytes=record.size_bytes,
                 sha256=record.sha256,
-                pixels_sha256=record.pixels_sha256,
                 images_root=record.images_root,
                 profile=record.profile.id,
             )

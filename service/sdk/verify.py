@@ -119,10 +119,8 @@ def check_archive(data: bytes, shard: ManifestShard, manifest: Manifest) -> None
         raise ArchiveBroken(f"does not hold the samples {shard.start} to {shard.stop - 1} in order")
     if arrays.labels.tolist() != recipe.labels_between(shard.start, shard.stop):
         raise ArchiveBroken("holds samples of another label")
-    if sha256_hex(np.ascontiguousarray(arrays.images).data) != shard.pixels_sha256:
-        raise ArchiveBroken("holds other pixels than were made")
     if root_of(hashes_of(arrays)).hex() != shard.images_root:
-        raise ArchiveBroken("holds other images than its root says")
+        raise ArchiveBroken("holds other pixels than were made")
 
 
 def hashes_of(arrays: Arrays) -> list[bytes]:

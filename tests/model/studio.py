@@ -27,7 +27,6 @@ def record(key: str, samples: int) -> ShardRecord:
         samples=samples,
         size_bytes=len(data),
         sha256=sha256_hex(data),
-        pixels_sha256=sha256_hex(key.encode()),
         images_root=sha256_hex(key.encode()),
         profile=_PROFILE,
     )
