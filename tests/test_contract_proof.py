@@ -151,9 +151,11 @@ class TestManifests:
         claimed = Signature(public_key=PUBLIC, signature=theirs.signature.signature)
         told = theirs.model_copy(update={"signature": claimed})
         assert problem_with_manifest(told, PUBLIC) == "has a signature that is not of what it says"
-        broken = Signature(public_key=PUBLIC, signature="not base64!")
-        told = theirs.model_copy(update={"signature": broken})
-        assert problem_with_manifest(told, PUBLIC) == "has a signature that is not of what it says"
+        for text in ("", "AAAA", "not base64!", "ein Gruß"):
+            broken = Signature(public_key=PUBLIC, signature=text)
+            told = theirs.model_copy(update={"signature": broken})
+            problem = problem_with_manifest(told, PUBLIC)
+            assert problem == "has a signature that is not of what it says"
 
 
 class TestProofs:

@@ -61,7 +61,7 @@ def drawn(decoder: Decoder, recipe: Recipe, shard: Shard) -> Images:
 
 def archived(decoder: Decoder, recipe: Recipe, shard: Shard, images: Images, *, step: int) -> bytes:
     archive = new_archive(recipe, shard, decoder.card, body := Body())
-    checksums = Checksums(body)
+    checksums = Checksums(body, samples=len(images), image_bytes=images[0].nbytes)
     for start in range(0, len(images), step):
         archive.add(images[start : start + step])
         checksums.update(images[start : start + step])

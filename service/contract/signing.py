@@ -40,7 +40,8 @@ def is_signature(public_key: str, signature: str, data: bytes) -> bool:
     key = Ed25519PublicKey.from_public_bytes(read_public_key(public_key))
     try:
         key.verify(base64.b64decode(signature, validate=True), data)
-    except (InvalidSignature, binascii.Error):
+    # ValueError: not base64, or no ASCII at all.
+    except (InvalidSignature, ValueError):
         return False
     return True
 

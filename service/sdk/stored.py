@@ -39,7 +39,8 @@ class StoredDataset(MapStyle):
         recipe = self.manifest.recipe
         used = sorted(recipe.labels or ([recipe.label] if recipe.label else []))
         self._labels = tuple(used if labels is None else labels)
-        if missing := [label for label in used if label not in self._labels]:
+        self._ids = {label: place for place, label in enumerate(self._labels)}
+        if missing := [label for label in used if label not in self._ids]:
             raise RequestInvalid([Fault("/labels", f"lacks {', '.join(missing)} of the job")])
         self._keep_bytes = keep_bytes
         self._opened: OrderedDict[int, Arrays] = OrderedDict()
@@ -68,7 +69,7 @@ class StoredDataset(MapStyle):
             archive, rows = self._archive(int(number)), places[here] - number * size
             images[here] = archive.images[rows]
             if self._labels:
-                label_ids[here] = [self._labels.index(label) for label in archive.labels[rows]]
+                label_ids[here] = [self._ids[label] for label in archive.labels[rows].tolist()]
         return images, label_ids
 
     def _archive(self, number: int) -> Arrays:

@@ -81,7 +81,8 @@ class _Grown:
 
 def _hashed(batches: list[Images], body: Body) -> None:
     grown = _Grown(body)
-    checksums = Checksums(grown)  # type: ignore[arg-type]
+    samples, image_bytes = sum(map(len, batches)), batches[0][0].nbytes
+    checksums = Checksums(grown, samples=samples, image_bytes=image_bytes)  # type: ignore[arg-type]
     for number, images in enumerate(batches, 1):
         grown.size = body.size * number // len(batches)
         checksums.update(images)
