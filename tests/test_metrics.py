@@ -107,7 +107,7 @@ def test_lent_turns_are_counted(api: Api) -> None:
     """How often priority changed what ran."""
     slow = api.accepted(seed=1, priority="bulk")
     api.accepted(seed=2, priority="interactive")
-    api.parts.ledger.turn(slow["id"], 0)
+    api.parts.ledger.choose(slow["id"], 0)
     assert fleet_metrics(api)["latentmill_turns_lent_total"] == 1
 
 

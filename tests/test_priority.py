@@ -40,10 +40,13 @@ def run_all(ledger: Ledger, *, workers: int = 1) -> list[str]:
         if not queue and not running:
             return began
         while queue and len(running) < workers:
-            turn = ledger.turn(*queue.pop(0))
-            if ledger.begin(turn.job_id, turn.shard, f"token-{len(began)}").verdict == Verdict.OK:
-                began.append(turn.job_id)
-                running.append((turn.job_id, turn.shard))
+            chosen = ledger.choose(*queue.pop(0))
+            if (
+                ledger.begin(chosen.job_id, chosen.shard, f"token-{len(began)}").verdict
+                == Verdict.OK
+            ):
+                began.append(chosen.job_id)
+                running.append((chosen.job_id, chosen.shard))
         if running:
             _commit(ledger, *running.pop(0))
 
@@ -59,12 +62,12 @@ class TestTurns:
         slow = create(ledger, "job-slow", BULK)
         assert ledger.claim(slow, window=2, room=9).shards == [0, 1]
         quick = create(ledger, "job-quick", INTERACTIVE, shards=2)
-        assert [ledger.turn(slow, 0)[:2], ledger.turn(slow, 1)[:2]] == [(quick, 0), (quick, 1)]
+        assert [ledger.choose(slow, 0)[:2], ledger.choose(slow, 1)[:2]] == [(quick, 0), (quick, 1)]
         for shard in (0, 1):
             assert ledger.begin(quick, shard, f"token-{shard}").verdict == Verdict.OK
         assert slow in ledger.due(9)
         assert ledger.claim(slow, window=2, room=9).shards == [0, 1]
-        assert ledger.turn(slow, 0)[:2] == (slow, 0)
+        assert ledger.choose(slow, 0)[:2] == (slow, 0)
 
     def test_classes_end_one_after_the_other(self, ledger: Ledger) -> None:
         """Whatever came first; with several workers only what runs already goes on."""
@@ -96,18 +99,18 @@ class TestTurns:
         """Its queue is read first: a large job must not pass other owners there."""
         small = create(ledger, "job-small", BULK, shards=1)
         create(ledger, "job-large", INTERACTIVE, shards=3)
-        assert ledger.turn(small, 0)[:2] == (small, 0)
+        assert ledger.choose(small, 0)[:2] == (small, 0)
         other = create(ledger, "job-other", INTERACTIVE, shards=1)
-        assert ledger.turn(small, 0)[:2] == (other, 0)
+        assert ledger.choose(small, 0)[:2] == (other, 0)
 
     def test_a_message_for_what_runs_or_is_done_takes_nobodys_place(self, ledger: Ledger) -> None:
         """A doubled message is no turn: it would be one more than the owner has."""
         slow = create(ledger, "job-slow", BULK)
         ledger.begin(slow, 0, "token")
         create(ledger, "job-quick", INTERACTIVE)
-        assert ledger.turn(slow, 0)[:2] == (slow, 0)
-        assert ledger.turn(slow, 99)[:2] == (slow, 99)
-        assert ledger.turn("job-none", 0)[:2] == ("job-none", 0)
+        assert ledger.choose(slow, 0)[:2] == (slow, 0)
+        assert ledger.choose(slow, 99)[:2] == (slow, 99)
+        assert ledger.choose("job-none", 0)[:2] == ("job-none", 0)
 
     def test_a_worker_that_dies_before_it_begins_loses_nothing(
         self, ledger: Ledger, clock: Clock
@@ -115,7 +118,7 @@ class TestTurns:
         """What it was given is sent like any message that nobody began."""
         slow, quick = create(ledger, "job-slow", BULK), create(ledger, "job-quick", INTERACTIVE)
         ledger.claim(quick, window=4, room=0)
-        assert ledger.turn(slow, 0)[:2] == (quick, 0)
+        assert ledger.choose(slow, 0)[:2] == (quick, 0)
         clock.pass_s(31)
         assert quick in ledger.due(9)
         assert 0 in ledger.claim(quick, window=4, room=9).shards
@@ -125,7 +128,7 @@ class TestTurns:
         slow, quick = create(ledger, "job-slow", BULK), create(ledger, "job-quick", INTERACTIVE)
         ledger.begin(quick, 0, "token")
         clock.pass_s(21)
-        assert ledger.turn(slow, 0) == (quick, 0, True)
+        assert ledger.choose(slow, 0) == (quick, 0, True)
 
 
 class TestRequests:
@@ -151,7 +154,7 @@ class TestRequests:
         assert api.job(urgent["id"])["priority"] == "interactive"
         rebuild(api.parts)
         dispatch(api.parts, limit=10)
-        assert api.parts.ledger.turn(usual["id"], 0).job_id == urgent["id"]
+        assert api.parts.ledger.choose(usual["id"], 0).job_id == urgent["id"]
         for index in range(3):
             api.run(urgent["id"], index)
         assert api.job(urgent["id"])["status"] == "completed"

@@ -65,10 +65,10 @@ def run_shard(studio: Studio, job_id: str, index: int) -> Verdict:
     A failed try is given back, not raised.
     Returns how it ended. Raises LedgerUnavailable, after which the lease brings the shard back.
     """
-    turn = studio.parts.ledger.turn(job_id, index)
+    chosen = studio.parts.ledger.choose(job_id, index)
     # Before BEGIN, which counts the attempt: whoever waits here must not die with a neighbour.
-    with studio.company.of(was_tried=turn.was_tried):
-        return _run(studio, turn.job_id, turn.shard)
+    with studio.company.of(was_tried=chosen.was_tried):
+        return _run(studio, chosen.job_id, chosen.shard)
 
 
 def _run(studio: Studio, job_id: str, index: int) -> Verdict:

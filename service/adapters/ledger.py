@@ -16,9 +16,9 @@ from service.adapters.fleet import Fleet
 from service.adapters.ledger_values import (
     Admission,
     Begin,
+    Choice,
     Claim,
     Entry,
-    Turn,
     Verdict,
     entry_of,
 )
@@ -34,7 +34,7 @@ from service.contract.request import Priority, ResolvedRequest
 
 _SCRIPTS = (
     *("admit", "withdraw", "create", "due", "claim"),
-    *("turn", "begin", "extend", "release", "commit"),
+    *("choose", "begin", "extend", "release", "commit"),
     *("cancel", "reopen", "resolve", "forget"),
     *("heartbeat", "slots", "work_note"),
     *("webhook_due", "webhook_note", "webhook_claim", "webhook_release"),
@@ -151,10 +151,10 @@ class Ledger:
             return Begin(Verdict(verdict))
         return Begin(Verdict.OK, ResolvedRequest.model_validate_json(request[0]))
 
-    def turn(self, job_id: str, shard: int) -> Turn:
+    def choose(self, job_id: str, shard: int) -> Choice:
         """The shard to run for this message: it, or one of the same owner's that is more urgent and waits."""
-        job, index, was_tried = self._run("turn", job_id, shard, self._queue_lease_ms)
-        return Turn(job, int(index), was_tried == 1)
+        job, index, was_tried = self._run("choose", job_id, shard, self._queue_lease_ms)
+        return Choice(job, int(index), was_tried == 1)
 
     def extend(self, job_id: str, shard: int, token: str) -> Verdict:
         """OK; STOP when the job no longer wants the shard; LOST when another worker holds it."""
@@ -242,20 +242,12 @@ class Ledger:
         """Worker processes that take messages."""
         return int(self._run("slots", "")[1])
 
-    def active_jobs(self) -> int:
-        """Jobs of all owners that have not ended."""
-        return sum(self._of_each_owner("zcard"))
-
     def unfinished(self) -> set[str]:
-        """Ids of the jobs of all owners that have not ended, as far as the ledger knows."""
-        return {job for jobs in self._of_each_owner("zrange", 0, -1) for job in jobs}
-
-    def _of_each_owner(self, command: str, *args: int) -> list[Any]:
-        """In two round trips, however many owners there are."""
+        """Ids of the jobs of all owners that have not ended, as far as the ledger knows; in two round trips."""
         with answered(), self._redis.pipeline(transaction=False) as pipe:
             for owner in self._redis.zrange("lm:owners", 0, -1):
-                getattr(pipe, command)(f"lm:due:{owner}", *args)
-            return list(pipe.execute())
+                pipe.zrange(f"lm:due:{owner}", 0, -1)
+            return {job for jobs in pipe.execute() for job in jobs}
 
     # loss of Redis
 

@@ -48,7 +48,7 @@ class Claim(NamedTuple):
     total: int = 0
 
 
-class Turn(NamedTuple):
+class Choice(NamedTuple):
     """The shard to run for a message, and whether an earlier try at it did not end well."""
 
     job_id: str

@@ -27,20 +27,13 @@ from service.contract.errors import (
 )
 from service.contract.job import Job, Status
 from service.contract.manifest import Manifest
-from service.contract.recipe import Format
+from service.contract.recipe import MEDIA_TYPES
 from service.contract.shard import Shard, shard_at
 from service.contract.value import Value
 from service.lifecycle.describe import describe, read_manifest
 from service.lifecycle.parts import Parts
 
 router = APIRouter(prefix="/v1/jobs", tags=["downloads"])
-
-MEDIA_TYPES = {
-    Format.ZIP: "application/zip",
-    Format.NPZ: "application/octet-stream",
-    Format.TAR: "application/x-tar",
-    Format.PARQUET: "application/vnd.apache.parquet",
-}
 
 
 class ShardLink(Value):

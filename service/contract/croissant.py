@@ -8,18 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from service.contract.manifest import Manifest, ManifestShard
-from service.contract.recipe import Format
+from service.contract.recipe import MEDIA_TYPES, Format
 
 #: Where an archive is: an address, or a name beside the card.
 Locate = Callable[[ManifestShard], str]
 
-#: As the specification's own examples spell them.
-_MEDIA_TYPES = {
-    Format.ZIP: "application/zip",
-    Format.NPZ: "application/octet-stream",
-    Format.TAR: "application/x-tar",
-    Format.PARQUET: "application/x-parquet",
-}
+#: Loaders know parquet by its older name.
+_MEDIA_TYPES = MEDIA_TYPES | {Format.PARQUET: "application/x-parquet"}
 
 #: The vocabulary's terms, as the specification's appendix spells them.
 _PLAIN = (

@@ -30,6 +30,14 @@ class Format(StrEnum):
     PARQUET = "parquet"
 
 
+MEDIA_TYPES = {
+    Format.ZIP: "application/zip",
+    Format.NPZ: "application/octet-stream",
+    Format.TAR: "application/x-tar",
+    Format.PARQUET: "application/vnd.apache.parquet",
+}
+
+
 class Compression(StrEnum):
     """How hard the encoder tries: `fast` by default, `small` for fewer bytes, `none` for raw speed."""
 

@@ -1,6 +1,7 @@
 """The only reader of the environment: one frozen class per role, every field `LATENTMILL_<NAME>`."""
 
 import os
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Literal, TypeVar
@@ -20,6 +21,14 @@ _S3_TIMEOUT = (
     "Seconds that S3 may be silent before it is asked again, three times at most; 5 in the API, "
     "where a client waits."
 )
+
+
+def _read_or_none(secret: SecretStr | None, read: Callable[[str], object]) -> SecretStr | None:
+    """The secret, which `read` understands. A compose file passes what is not set as an empty string."""
+    if secret is None or not secret.get_secret_value():
+        return None
+    read(secret.get_secret_value())
+    return secret
 
 
 class Settings(BaseSettings):
@@ -134,11 +143,7 @@ class Settings(BaseSettings):
     @field_validator("signing_key")
     @classmethod
     def _known_key(cls, key: SecretStr | None) -> SecretStr | None:
-        # A compose file passes what is not set as an empty string.
-        if key is None or not key.get_secret_value():
-            return None
-        read_private_key(key.get_secret_value())
-        return key
+        return _read_or_none(key, read_private_key)
 
     @property
     def private_key(self) -> bytes | None:
@@ -164,11 +169,7 @@ class WebhookSettings(Settings):
     @field_validator("webhook_secret")
     @classmethod
     def _known_secret(cls, secret: SecretStr | None) -> SecretStr | None:
-        # A compose file passes what is not set as an empty string.
-        if secret is None or not secret.get_secret_value():
-            return None
-        read_secrets(secret.get_secret_value())
-        return secret
+        return _read_or_none(secret, read_secrets)
 
     @field_validator("webhook_allow")
     @classmethod

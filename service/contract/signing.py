@@ -1,7 +1,6 @@
 """Ed25519 keys (RFC 8032) as settings and people spell them: a prefix, then 32 bytes in base64."""
 
 import base64
-import binascii
 import secrets
 from typing import Any
 
@@ -60,7 +59,7 @@ def _spelled(prefix: str, key: bytes) -> str:
 def _bytes_of(text: str, prefix: str, hint: str) -> bytes:
     try:
         key = base64.b64decode(text.removeprefix(prefix), validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         key = b""
     if not text.startswith(prefix) or len(key) != _KEY_BYTES:
         raise ValueError(f"a key is {prefix} and then {_KEY_BYTES} bytes in base64: {hint}")

@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import numpy as np
-from latentmill.archive import read_archive
 from latentmill.folder import read_manifest
 from latentmill.png import read_png
 from latentmill.transport import Transport
-from latentmill.verify import ReadShard, check_archive, from_folder, from_server, hashes_of
+from latentmill.verify import ReadShard, check_archive, from_folder, from_server
 
 from service.contract.errors import Fault, ProofWrong, RequestInvalid
 from service.contract.manifest import Manifest
@@ -26,14 +25,11 @@ def proof_from_server(transport: Transport, manifest: Manifest, index: int) -> P
 
 
 def _proof(manifest: Manifest, read: ReadShard, index: int) -> Proof:
-    count, recipe = manifest.request.count, manifest.recipe
+    count = manifest.request.count
     if not 0 <= index < count:
         raise RequestInvalid([Fault("/index", f"from 0 to {count - 1}")])
     shard = manifest.shards[index // manifest.request.shard_size]
-    data = read(shard)
-    check_archive(data, shard, manifest)
-    arrays = read_archive(data, recipe.format, recipe.label or recipe.labels)
-    return prove(manifest, hashes_of(arrays), index)
+    return prove(manifest, check_archive(read(shard), shard, manifest), index)
 
 
 def read_proof(path: Path) -> Proof:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from latentmill.archive import Arrays, read_archive
+from latentmill.archive import read_archive
 from latentmill.download import Meter, fetch
 from latentmill.folder import archive_path, read_manifest
 from latentmill.transport import Transport
@@ -107,8 +107,8 @@ def _problem_with(shard: ManifestShard, manifest: Manifest, read: ReadShard) -> 
     return None
 
 
-def check_archive(data: bytes, shard: ManifestShard, manifest: Manifest) -> None:
-    """Raises ArchiveBroken saying what in the archive is not as the manifest says."""
+def check_archive(data: bytes, shard: ManifestShard, manifest: Manifest) -> list[bytes]:
+    """The leaves of the shard's tree. Raises ArchiveBroken saying what in the archive is not as the manifest says."""
     if len(data) != shard.size_bytes:
         raise ArchiveBroken(f"has {len(data)} bytes instead of {shard.size_bytes}")
     if sha256_hex(data) != shard.sha256:
@@ -119,13 +119,10 @@ def check_archive(data: bytes, shard: ManifestShard, manifest: Manifest) -> None
         raise ArchiveBroken(f"does not hold the samples {shard.start} to {shard.stop - 1} in order")
     if arrays.labels.tolist() != recipe.labels_between(shard.start, shard.stop):
         raise ArchiveBroken("holds samples of another label")
-    if root_of(hashes_of(arrays)).hex() != shard.images_root:
+    leaves = [leaf_hash(image.data) for image in np.ascontiguousarray(arrays.images)]
+    if root_of(leaves).hex() != shard.images_root:
         raise ArchiveBroken("holds other pixels than were made")
-
-
-def hashes_of(arrays: Arrays) -> list[bytes]:
-    """The leaves of the shard's tree."""
-    return [leaf_hash(image.data) for image in np.ascontiguousarray(arrays.images)]
+    return leaves
 
 
 def _fault(shard: ManifestShard, manifest: Manifest, problem: str) -> ShardFault:

@@ -75,7 +75,7 @@ class Survivor:
         assert (outcome.status, outcome.progress) == (job.status, job.progress)
         assert self._keys(layout.ACTIVE) == []
         assert len([key for key in self._keys("log/") if key.endswith(job.id)]) == 1
-        assert self.parts.ledger.active_jobs() == 0
+        assert self.parts.ledger.unfinished() == set()
         assert self.redis.bitcount(f"lm:job:{job.id}:done") == job.progress.shards_done
         for kind in ("leases", "holders", "sent", "attempts"):
             assert not self.redis.exists(f"lm:job:{job.id}:{kind}")

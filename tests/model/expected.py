@@ -140,7 +140,7 @@ class ExpectedLedger:
 
     # a shard's life
 
-    def takes_turn(self, job_id: str, shard: int, now: int) -> tuple[str, int, bool]:
+    def choose(self, job_id: str, shard: int, now: int) -> tuple[str, int, bool]:
         """What a worker runs for a message: its shard, unless one of the owner's waits that is more urgent."""
         job = self.jobs.get(job_id)
         if job is not None and self._may_begin(job, shard, now):

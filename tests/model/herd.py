@@ -31,7 +31,7 @@ SIMULATED: tuple[Mutant, ...] = (
         "'HINCRBY', ATTEMPTS, shard, 0)",
     ),
     in_script(
-        "a shard that stands back is not looked at", "turn", "due_at(now, 'LT')", "never_due()"
+        "a shard that stands back is not looked at", "choose", "due_at(now, 'LT')", "never_due()"
     ),
     in_script("create starts over", "create", "if status then return 'EXISTS' end"),
     in_script("reopen forgets a hole", "reopen", "for i = 3, #ARGV", "for i = 4, #ARGV"),
@@ -114,18 +114,18 @@ MODELLED: tuple[Mutant, ...] = (
         "if is_terminal() and status ~= ARGV[3] then return 'CONFLICT' end",
     ),
     in_script(
-        *("a shard that stands back keeps its lease", "turn"),
+        *("a shard that stands back keeps its lease", "choose"),
         "redis.call('ZADD', LEASES, now, shard)",
     ),
     in_script(
-        "two workers are given one shard", "turn", "redis.call('HDEL', of .. ':sent', shard)"
+        "two workers are given one shard", "choose", "redis.call('HDEL', of .. ':sent', shard)"
     ),
-    in_script("a class passes its own", "turn", "'(' .. order_of(rank, 0)", "'+inf'"),
+    in_script("a class passes its own", "choose", "'(' .. order_of(rank, 0)", "'+inf'"),
     in_script(
-        "a small place is lent to a large job", "turn", "shards > 1 and math.huge or 1", "99"
+        "a small place is lent to a large job", "choose", "shards > 1 and math.huge or 1", "99"
     ),
     in_script(
-        *("a doubled message is a turn", "turn"),
+        *("a doubled message is a turn", "choose"),
         *("and lease and tonumber(lease) > now)", "and false)"),
     ),
     in_script(

@@ -121,7 +121,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(job=jobs, shard=shards)
     def turn(self, job: str, shard: int) -> None:
-        assert self.ledger.turn(job, shard) == self.expected.takes_turn(job, shard, self.now)
+        assert self.ledger.choose(job, shard) == self.expected.choose(job, shard, self.now)
 
     @rule(job=st.sampled_from(["a-job-001", NEW]), begun=st.booleans(), claimed=st.booleans())
     def an_urgent_job_comes(self, job: str, begun: bool, claimed: bool) -> None:

@@ -20,7 +20,7 @@ from tests.fixtures.redis import RedisServer
 CALLS = 1280
 BILLION = 1_000_000_000
 #: What every shard does once. Its dispatch claims once for a job alone, twice where other jobs are due as well.
-LIFE = ("push", "take, acknowledge", "turn", "begin", "extend", "note_work", "commit")
+LIFE = ("push", "take, acknowledge", "choose", "begin", "extend", "note_work", "commit")
 LIFE += ("slots", "queue length", "due", "claim")
 
 

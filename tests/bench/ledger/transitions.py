@@ -86,7 +86,7 @@ def _shards(bench: Bench, calls: int) -> Costs:
         by.parts.ledger.claim(job, window=bench.population.outstanding, room=1)
 
     return {
-        "turn": each("turn"),
+        "choose": each("choose"),
         "begin": each("begin", TOKEN),
         "extend": each("extend", TOKEN),
         "note_work": _same(bench, note, calls),
